@@ -1,0 +1,1 @@
+"""The pipeline file as people write it: YAML to a pipeline, or to problems with file, line and column."""

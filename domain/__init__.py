@@ -1,0 +1,1 @@
+"""Vocabulary and decisions of release management: no I/O, no clock, no framework but pydantic."""

@@ -1,0 +1,236 @@
+"""The pipeline as its author writes it: artifacts, variables, stages, jobs, steps.
+
+Every name in the file is a field here; the JSON Schema is generated from these models. What cannot be said in a
+type (references between stages, cycles) is checked by ``domain.pipeline_rules``.
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from domain.approval_policy import ApprovalPolicy
+from domain.duration import Duration
+from domain.frozen import Frozen
+from domain.ids import Slug
+
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$")]
+Demand = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$")
+]
+
+
+_LONGEST_TITLE = 60
+
+
+class JenkinsSource(Frozen):
+    """Files archived by a Jenkins job."""
+
+    server: Slug = Field(description="Name of the Jenkins connection.")
+    job: str = Field(min_length=1, description="Path of the job, folders and branch included: team/webshop/main.")
+    paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the archived files to take.")
+
+
+class AzurePipelinesSource(Frozen):
+    """One artifact published by an Azure Pipelines build."""
+
+    connection: Slug = Field(description="Name of the Azure DevOps connection.")
+    project: str = Field(min_length=1)
+    pipeline: str = Field(min_length=1, description="Name or id of the build pipeline.")
+    artifact: str = Field(min_length=1, description="Name of the published artifact.")
+
+
+class UrlSource(Frozen):
+    """One file at an HTTP(S) address."""
+
+    href: str = Field(pattern=r"^https?://[^\s@]+$")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Refuse any other bytes.")
+
+
+class DirectorySource(Frozen):
+    """Files of a directory that both the release worker and the agents can read."""
+
+    path: str = Field(pattern=r"^/")
+    paths: tuple[str, ...] = ("**",)
+
+
+class LatestOf(Frozen):
+    """The newest good version that fits: of a branch, with all these tags."""
+
+    branch: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Artifact(Frozen):
+    """One artifact of the release. Exactly one of the sources is given."""
+
+    jenkins: JenkinsSource | None = None
+    azure_pipelines: AzurePipelinesSource | None = Field(default=None, alias="azure-pipelines")
+    url: UrlSource | None = None
+    directory: DirectorySource | None = None
+    version: str | LatestOf = Field(
+        default="latest", description="latest, a build number, {branch, tags}, or ask (named when the release is made)."
+    )
+    unpack: bool = Field(default=False, description="Unpack .zip, .tar and .tar.gz files after the download.")
+
+    @property
+    def source(self) -> JenkinsSource | AzurePipelinesSource | UrlSource | DirectorySource:
+        found = self.jenkins or self.azure_pipelines or self.url or self.directory
+        assert found is not None, "pipeline_rules lets no artifact without a source pass"
+        return found
+
+
+class PlainVariable(Frozen):
+    """A value, and whether it may be set when a release is made."""
+
+    value: str
+    settable: bool = False
+
+
+class SecretVariable(Frozen):
+    """A reference to a stored secret; the value is never part of the pipeline."""
+
+    secret: str = Field(min_length=1, description="Name of the stored secret, such as webshop/db.")
+
+
+def _as_variable(written: object) -> object:
+    if isinstance(written, bool):
+        return {"value": "true" if written else "false"}
+    if isinstance(written, str | int | float):
+        return {"value": str(written)}
+    return written
+
+
+Variable = Annotated[
+    PlainVariable | SecretVariable,
+    BeforeValidator(_as_variable, json_schema_input_type=(PlainVariable | SecretVariable | str | int | float | bool)),
+]
+Variables = dict[VariableName, Variable]
+
+
+class Condition(StrEnum):
+    """When a job or step runs, by what ran before it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ALWAYS = "always"
+
+
+class Shell(StrEnum):
+    """What runs an inline script."""
+
+    SH = "sh"
+    BASH = "bash"
+    PWSH = "pwsh"
+    PYTHON = "python"
+
+
+class Step(Frozen):
+    """One command on the agent."""
+
+    run: str = Field(min_length=1, description="The script, run by the shell in the job's workspace.")
+    name: str | None = Field(default=None, max_length=120)
+    shell: Shell = Shell.SH
+    enabled: bool = True
+    timeout: Duration = Field(default=timedelta(hours=1))
+    retries: int = Field(default=0, ge=0, le=10, description="Runs again after a failure, at most so often.")
+    condition: Condition = Condition.SUCCEEDED
+    continue_on_error: bool = Field(default=False, description="A failure makes the job partially succeeded at best.")
+    environment: dict[str, str] = Field(default_factory=dict)
+    secrets: tuple[VariableName, ...] = Field(
+        default=(), description="Secret variables put in this step's environment. No other step sees them."
+    )
+    working_directory: str = Field(default=".", description="Below the workspace.")
+
+    @property
+    def title(self) -> str:
+        """The name, or the first line of the script, cut to a readable length."""
+        first = next((line.strip() for line in self.run.splitlines() if line.strip()), "")
+        return self.name or (first if len(first) <= _LONGEST_TITLE else first[: _LONGEST_TITLE - 1] + "…")
+
+
+class AgentLost(StrEnum):
+    """What becomes of a job whose agent stayed away."""
+
+    FAIL = "fail"
+
+
+class Job(Frozen):
+    """Steps that run in order on one agent, in one workspace."""
+
+    job: Slug
+    pool: Slug = "default"
+    demands: tuple[Demand, ...] = ()
+    condition: Condition = Condition.SUCCEEDED
+    timeout: Duration | None = Field(default=None, description="From the moment an agent took the job.")
+    wait_for_agent: Duration | None = Field(
+        default=None, description="Fail when no agent took the job within this time."
+    )
+    rejoin: Duration = Field(default=timedelta(seconds=60), description="How long an agent may stay away.")
+    on_agent_lost: AgentLost = AgentLost.FAIL
+    download: Literal["all", "none"] | tuple[Slug, ...] = "all"
+    steps: tuple[Step, ...] = Field(min_length=1)
+
+
+class After(Frozen):
+    """A stage to wait for."""
+
+    stage: Slug
+    accept_partially_succeeded: bool = False
+
+
+def _as_after(written: object) -> object:
+    return {"stage": written} if isinstance(written, str) else written
+
+
+class Checks(Frozen):
+    """What must be given before, or after, a deployment."""
+
+    approval: ApprovalPolicy | None = None
+
+
+class EnvironmentQueue(StrEnum):
+    """Which waiting release goes next."""
+
+    ALL_IN_ORDER = "all_in_order"
+    LATEST_ONLY = "latest_only"
+
+
+class Environment(Frozen):
+    """Where a stage deploys to, and how many deployments it takes at once."""
+
+    name: Slug | None = Field(default=None, description="Default: <pipeline>.<stage>. Name it to share it.")
+    at_once: int = Field(default=1, ge=1, le=1000)
+    queue: EnvironmentQueue = EnvironmentQueue.ALL_IN_ORDER
+
+
+class Stage(Frozen):
+    """One environment-bound part of the pipeline."""
+
+    stage: Slug
+    after: tuple[Annotated[After, BeforeValidator(_as_after, json_schema_input_type=After | str)], ...] = ()
+    manual: bool = Field(default=False, description="Starts only when a person deploys it.")
+    environment: Environment = Field(default_factory=Environment)
+    variables: Variables = Field(default_factory=dict)
+    before: Checks = Field(default_factory=Checks)
+    jobs: tuple[Job, ...] = Field(min_length=1)
+    after_deployment: Checks = Field(default_factory=Checks)
+
+
+class Pipeline(Frozen):
+    """A pipeline: what is released, and through which stages."""
+
+    pipeline: Slug
+    description: str = ""
+    release_name: str = "{pipeline}-{number}"
+    artifacts: dict[Slug, Artifact] = Field(default_factory=dict)
+    variables: Variables = Field(default_factory=dict)
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=100)
+
+    def stage(self, name: str) -> Stage:
+        """The stage of that name; raises KeyError."""
+        for stage in self.stages:
+            if stage.stage == name:
+                return stage
+        raise KeyError(name)

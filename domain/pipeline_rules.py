@@ -1,0 +1,93 @@
+"""What a pipeline must fulfil beyond the types of its fields: names that exist, no cycles, one source per artifact."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from domain.approval_policy import ApprovalPolicy
+from domain.frozen import Frozen
+from domain.pipeline import Artifact, Job, Pipeline, SecretVariable, Stage
+from domain.stage_graph import dependency_cycle
+
+Path = tuple[str | int, ...]
+
+
+class BrokenRule(Frozen):
+    """What is wrong, where (``("stages", 1, "after", 0)``), and the names that would have been right."""
+
+    path: Path
+    message: str
+    known: tuple[str, ...] = ()
+    wrong: str | None = None
+
+
+def broken_rules(pipeline: Pipeline) -> list[BrokenRule]:
+    """Everything that is wrong with a well-typed pipeline, in the author's order."""
+    return [
+        *_artifacts(pipeline),
+        *_repeated("stage", [stage.stage for stage in pipeline.stages], ("stages",)),
+        *(broken for at, stage in enumerate(pipeline.stages) for broken in _stage(pipeline, at, stage)),
+        *_cycle(pipeline),
+    ]
+
+
+def _artifacts(pipeline: Pipeline) -> Iterator[BrokenRule]:
+    for alias, artifact in pipeline.artifacts.items():
+        if _sources(artifact) != 1:
+            text = "name exactly one source: jenkins, azure-pipelines, url or directory"
+            yield BrokenRule(path=("artifacts", alias), message=text)
+
+
+def _sources(artifact: Artifact) -> int:
+    return sum(s is not None for s in (artifact.jenkins, artifact.azure_pipelines, artifact.url, artifact.directory))
+
+
+def _stage(pipeline: Pipeline, at: int, stage: Stage) -> Iterator[BrokenRule]:
+    path: Path = ("stages", at)
+    names = tuple(other.stage for other in pipeline.stages)
+    for index, after in enumerate(stage.after):
+        if after.stage not in names:
+            text = f"there is no stage {after.stage}"
+            yield BrokenRule(path=(*path, "after", index), message=text, known=names, wrong=after.stage)
+    yield from _policy(stage.before.approval, (*path, "before", "approval"))
+    yield from _policy(stage.after_deployment.approval, (*path, "after_deployment", "approval"))
+    yield from _repeated("job", [job.job for job in stage.jobs], (*path, "jobs"))
+    for index, job in enumerate(stage.jobs):
+        yield from _job(pipeline, stage, job, (*path, "jobs", index))
+
+
+def _policy(policy: ApprovalPolicy | None, path: Path) -> Iterator[BrokenRule]:
+    if policy and policy.needed > len(policy.approvers):
+        text = f"needs {policy.needed} approvals but asks only {len(policy.approvers)} approvers"
+        yield BrokenRule(path=(*path, "need"), message=text)
+
+
+def _job(pipeline: Pipeline, stage: Stage, job: Job, path: Path) -> Iterator[BrokenRule]:
+    aliases = tuple(pipeline.artifacts)
+    for index, alias in enumerate(job.download if isinstance(job.download, tuple) else ()):
+        if alias not in aliases:
+            text = f"there is no artifact {alias}"
+            yield BrokenRule(path=(*path, "download", index), message=text, known=aliases, wrong=alias)
+    variables = pipeline.variables | stage.variables
+    secrets = tuple(name for name, variable in variables.items() if isinstance(variable, SecretVariable))
+    for step_at, step in enumerate(job.steps):
+        for index, name in enumerate(step.secrets):
+            if name not in secrets:
+                text = f"there is no secret variable {name}"
+                where = (*path, "steps", step_at, "secrets", index)
+                yield BrokenRule(path=where, message=text, known=secrets, wrong=name)
+
+
+def _repeated(kind: str, names: list[str], path: Path) -> Iterator[BrokenRule]:
+    seen = Counter[str]()
+    for at, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1:
+            yield BrokenRule(path=(*path, at, kind), message=f"there is already a {kind} {name}")
+
+
+def _cycle(pipeline: Pipeline) -> Iterator[BrokenRule]:
+    cycle = dependency_cycle(pipeline.stages)
+    if cycle:
+        at = next(index for index, stage in enumerate(pipeline.stages) if stage.stage == cycle[0])
+        text = f"stages wait for each other: {' -> '.join(cycle)}"
+        yield BrokenRule(path=("stages", at, "after"), message=text)

@@ -1,0 +1,53 @@
+"""Settings of every Slipway process as one typed object, read from the environment (and ``.env``) by entry points only.
+
+Every variable may also be given as a file of the same name in ``/run/secrets``.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All of them have a default that suits one machine, except where a wrong guess would be dangerous."""
+
+    model_config = SettingsConfigDict(env_prefix="SLIPWAY_", env_file=".env", extra="ignore")
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    temporal_ui_url: str = "http://127.0.0.1:8233"
+    database_url: str = "sqlite+aiosqlite:///slipway.db"
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="Where people reach the console; mails link to it."
+    )
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    secret_key: SecretStr = Field(description="32 bytes as 64 hex digits; seals secrets and derives mail links.")
+    bootstrap_admin_token: SecretStr | None = Field(
+        default=None, description="Accepted as an admin's token; to create the first real ones."
+    )
+    bootstrap_admin: str = "admin@localhost"
+    mail: Literal["outbox", "sendgrid"] = "outbox"
+    mail_from: str = "slipway@localhost"
+    sendgrid_api_key: SecretStr = SecretStr("")
+    sendgrid_host: str = "https://api.sendgrid.com"
+    sendgrid_allow_http: bool = Field(default=False, description="Only for a stand-in on this machine.")
+    log_format: Literal["json", "text"] = "json"
+
+
+class AgentSettings(BaseSettings):
+    """What an agent needs; it knows neither the database nor the secret key."""
+
+    model_config = SettingsConfigDict(env_prefix="SLIPWAY_", env_file=".env", extra="ignore")
+
+    api_url: str = "http://127.0.0.1:8000"
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    agent_name: str = Field(default="", description="Default: the host's name.")
+    agent_state: Path = Path("agent-state")
+    agent_slots: int = Field(default=1, ge=1, le=256)
+    agent_labels: str = Field(default="", description="Own capabilities, comma-separated: gpu,region=eu.")
+    agent_enrolment_token: SecretStr | None = None
+    log_format: Literal["json", "text"] = "json"

@@ -1,0 +1,1 @@
+"""SQLAlchemy: tables, queries, log chunks, migrations. Queries stand here and nowhere else."""

@@ -1,0 +1,1 @@
+"""The worker processes: what they register, and the sandbox workflows run in."""

@@ -1,0 +1,1 @@
+"""The durable shell: wait, ask the domain, do what it says."""
