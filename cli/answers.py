@@ -1,0 +1,118 @@
+"""The shapes of the API's answers, as far as the command line reads them. Fields it does not know are left alone."""
+
+from typing import TypedDict
+
+
+class Artifact(TypedDict):
+    """A pinned artifact of a release."""
+
+    alias: str
+    version: str
+
+
+class AskedApprover(TypedDict):
+    """One approver, and what they have answered."""
+
+    approver: str
+    answered: str | None
+
+
+class Approval(TypedDict):
+    """One approval of one deployment."""
+
+    id: str
+    moment: str
+    verdict: str
+    needed: int
+    asked: list[AskedApprover]
+    expires_at: str
+    decided_by: str | None
+    instructions: str
+
+
+class StepRun(TypedDict):
+    """One run of one step."""
+
+    run_id: str
+    title: str
+    status: str
+    exit_code: int | None
+    log_size: int | None
+
+
+class JobRun(TypedDict):
+    """One job of a deployment."""
+
+    job: str
+    status: str
+    agent: str | None
+    waiting_for: str
+    reason: str
+    steps: list[StepRun]
+
+
+class Deployment(TypedDict):
+    """One attempt to deploy to one stage."""
+
+    id: str
+    stage: str
+    attempt: int
+    status: str
+    waiting_for: str
+    reason: str
+    started_at: str | None
+    finished_at: str | None
+    approvals: list[Approval]
+    jobs: list[JobRun]
+
+
+class Stage(TypedDict):
+    """A stage of a release."""
+
+    stage: str
+    status: str
+    reason: str
+    attempt: int
+    waiting_for: str
+
+
+class Links(TypedDict):
+    """Where to look at it."""
+
+    console: str
+
+
+class Release(TypedDict):
+    """One release with everything in it."""
+
+    id: str
+    pipeline: str
+    name: str
+    status: str
+    waiting_for: str
+    reason: str
+    description: str
+    requested_by: str
+    created_at: str
+    finished_at: str | None
+    digest: str | None
+    artifacts: list[Artifact]
+    stages: list[Stage]
+    deployments: list[Deployment]
+    temporal_url: str
+    links: Links
+
+
+class Receipt(TypedDict):
+    """What became of a vote."""
+
+    kind: str
+    message: str
+    verdict: str
+
+
+class Me(TypedDict):
+    """Who the API takes the caller for."""
+
+    subject: str
+    role: str

@@ -1,0 +1,32 @@
+"""Commands about groups of people: a group is one approver, for which any one member answers."""
+
+from typing import Annotated
+
+import typer
+
+from cli.screen import Output, OutputFormat, examples, print_json, print_rows, say
+from cli.session import SlipwayGroup, api_of
+
+app = typer.Typer(help="Groups of approvers.", no_args_is_help=True, cls=SlipwayGroup)
+
+
+@app.command("set", epilog=examples("slipway group set ops ana@example.com ben@example.com"))
+def store(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    members: Annotated[list[str], typer.Argument(metavar="MEMBER...", help="Mail addresses.")],
+) -> None:
+    """Say who is in a group. Releases that were made before keep the members they were made with."""
+    api_of(context).call("PUT", f"/groups/{name}", body={"members": members})
+    say(f"group {name} has {len(members)} members")
+
+
+@app.command("list", epilog=examples("slipway group list"))
+def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None:
+    """List the groups and their members."""
+    answer = api_of(context).get("/groups")
+    if output == OutputFormat.JSON:
+        print_json(answer)
+        return
+    rows = [[item["name"], ", ".join(item["members"])] for item in answer["items"]]
+    print_rows(["group", "members"], rows, none="no groups")

@@ -1,0 +1,178 @@
+"""The command that prints what steps wrote: of one step run, or of a whole release, once or as it grows."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from cli.answers import Release, StepRun
+from cli.api_client import ApiClient
+from cli.exit_codes import ExitCode
+from cli.failure import Failure
+from cli.release_text import is_over
+from cli.safe_text import one_line, plain, safe
+from cli.screen import examples, has_colours, say
+from cli.session import api_of
+
+if TYPE_CHECKING:
+    import httpx2
+
+_RUN_ID_PARTS = 7
+_RELEASE_ID_PARTS = 2
+_PIECE = 1 << 20
+_LOOK_EVERY_SECONDS = 0.7
+_RECONNECT_AT_MOST = 10
+_OVER = frozenset({"succeeded", "partially succeeded", "failed", "timed out", "canceled", "skipped", "unknown"})
+
+
+def logs(
+    context: typer.Context,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help="A release (webshop/41), a part of it (webshop/41/prod), or a step run."),
+    ],
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more is printed, until it is over.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The bytes as the step wrote them, escape sequences and all.")
+    ] = False,
+) -> None:
+    """Print what the steps of a release have written."""
+    api = api_of(context)
+    parts = what.strip("/").split("/")
+    if len(parts) < _RELEASE_ID_PARTS:
+        raise Failure(ExitCode.MISUSE, f"{what!r} names no release: write pipeline and number, webshop/41")
+    printer = LogPrinter(raw=raw)
+    try:
+        if len(parts) == _RUN_ID_PARTS:
+            _print_run(api, "/".join(parts), printer, follow=follow)
+        else:
+            _print_release(api, parts, printer, follow=follow)
+    except KeyboardInterrupt as interrupt:
+        hint = f"`slipway logs {what} -f` goes on"
+        raise Failure(ExitCode.INTERRUPTED, "stopped following; the release goes on", hint) from interrupt
+    finally:
+        printer.finish()
+
+
+class LogPrinter:
+    """Prints pieces of logs by whole lines, so that no escape sequence or character is cut in two."""
+
+    def __init__(self, *, raw: bool) -> None:
+        self._raw = raw
+        self._clean = safe if has_colours(sys.stdout) else plain
+        self._rest = b""
+
+    def write(self, piece: bytes) -> None:
+        if self._raw:
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+            return
+        lines, feed, rest = (self._rest + piece).rpartition(b"\n")
+        self._rest = rest
+        if feed:
+            print(self._clean(lines.decode("utf-8", "replace")), flush=True)
+
+    def finish(self) -> None:
+        """Print what came without a line feed."""
+        if self._rest:
+            print(self._clean(self._rest.decode("utf-8", "replace")), flush=True)
+        self._rest = b""
+
+    def heading(self, text: str) -> None:
+        self.finish()
+        say(f"==> {one_line(text)}")
+
+
+def _print_run(api: ApiClient, run_id: str, printer: LogPrinter, *, follow: bool) -> None:
+    if not follow:
+        _print_from(api, run_id, 0, printer)
+        return
+    for piece in _followed(api, run_id):
+        printer.write(piece)
+
+
+def _print_from(api: ApiClient, run_id: str, offset: int, printer: LogPrinter) -> int:
+    """Print from the offset to the end there is now; returns where that is."""
+    while True:
+        query = {"offset": offset, "limit": _PIECE}
+        piece = api.send("GET", f"/api/v1/logs/{run_id}/text", query=query).content
+        printer.write(piece)
+        offset += len(piece)
+        if not piece:
+            return offset
+
+
+def _followed(api: ApiClient, run_id: str) -> Iterator[bytes]:
+    """The pieces of a growing log; after a broken connection it goes on where it was."""
+    last_id, broken = "0", 0
+    while True:
+        try:
+            with api.stream(f"/logs/{run_id}/follow", headers={"Last-Event-ID": last_id}) as response:
+                for event in _events(response):
+                    if event.get("event") == "end":
+                        return
+                    last_id, broken = event.get("id", last_id), 0
+                    yield str(json.loads(event["data"])).encode("utf-8", "surrogateescape")
+        except Failure as failure:
+            broken += 1
+            if failure.code != ExitCode.CANNOT_REACH or broken > _RECONNECT_AT_MOST:
+                raise
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _events(response: "httpx2.Response") -> Iterator[dict[str, str]]:
+    """Server-sent events that carry data or are named; comments keep the connection alive and are dropped."""
+    event: dict[str, str] = {}
+    for line in response.iter_lines():
+        if not line:
+            if event.get("data") or event.get("event"):
+                yield event
+            event = {}
+            continue
+        name, _, value = line.partition(":")
+        if name:
+            value = value.removeprefix(" ")
+            event[name] = f"{event[name]}\n{value}" if name == "data" and name in event else value
+
+
+def _print_release(api: ApiClient, parts: list[str], printer: LogPrinter, *, follow: bool) -> None:
+    """Print the logs of all matching step runs in their order; following, each to its end before the next."""
+    release_id, under = "/".join(parts[:_RELEASE_ID_PARTS]), "/".join(parts)
+    printed: set[str] = set()
+    while True:
+        release = cast("Release", api.get(f"/releases/{release_id}"))
+        fresh = [run for run in _runs(release, under) if run["run_id"] not in printed]
+        for run in fresh:
+            printed.add(run["run_id"])
+            printer.heading(f"{run['run_id']}  {run['title']}: {run['status']}")
+            _print_run(api, run["run_id"], printer, follow=follow and run["status"] not in _OVER)
+        if not follow or (is_over(release) and not fresh):
+            break
+        if not fresh:
+            time.sleep(_LOOK_EVERY_SECONDS)
+    if not printed:
+        say(f"nothing was printed yet under {under}")
+
+
+def _runs(release: Release, under: str) -> Iterator[StepRun]:
+    """The step runs below an id, in the order they ran; those that never started have no log."""
+    for deployment in sorted(release["deployments"], key=lambda d: d["started_at"] or "9"):
+        for job in deployment["jobs"]:
+            for step in job["steps"]:
+                if f"{step['run_id']}/".startswith(f"{under}/") and step["status"] not in {"waiting", "skipped"}:
+                    yield step
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command(
+        epilog=examples(
+            "slipway logs webshop/41 -f",
+            "slipway logs webshop/41/prod",
+            "slipway logs webshop/41/prod/1/deploy/2/1 --raw > step.log",
+        )
+    )(logs)

@@ -1,0 +1,85 @@
+"""Commands about pipelines: check a file, store it, look at what is stored."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.exit_codes import ExitCode
+from cli.failure import Failure
+from cli.safe_text import plain
+from cli.screen import Output, OutputFormat, examples, print_json, print_rows, say
+from cli.session import SlipwayGroup, api_of
+
+app = typer.Typer(help="Check, store and show pipelines.", no_args_is_help=True, cls=SlipwayGroup)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipeline files, YAML or JSON.")]
+Name = Annotated[str, typer.Argument(metavar="PIPELINE")]
+
+_CREATED = 201
+
+
+@app.command(epilog=examples("slipway pipeline validate pipeline.yaml", "slipway pipeline validate examples/*.yaml"))
+def validate(files: Files) -> None:
+    """Say everything that is wrong with the files, with line and column. Needs no server."""
+    command = [sys.executable, "-m", "authoring", *(str(file) for file in files)]
+    code = subprocess.run(command, check=False).returncode  # noqa: S603  our own module, no shell
+    raise typer.Exit(code)
+
+
+@app.command(epilog=examples("slipway pipeline apply pipeline.yaml"))
+def apply(context: typer.Context, files: Files, output: Output = OutputFormat.TEXT) -> None:
+    """Store the files as new revisions of their pipelines; an unchanged file makes none."""
+    api = api_of(context)
+    for file in files:
+        headers = {"Content-Type": "application/yaml"}
+        response = api.send("POST", "/api/v1/pipelines", content=_content(file), headers=headers)
+        stored = response.json()
+        if output == OutputFormat.JSON:
+            print_json(stored)
+        else:
+            word = "stored as" if response.status_code == _CREATED else "unchanged,"
+            print(f"{stored['pipeline']}: {word} revision {stored['revision']}")
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Failure(ExitCode.MISUSE, f"cannot read {file}: {error.strerror}") from error
+
+
+@app.command("list", epilog=examples("slipway pipeline list", "slipway pipeline list -o json"))
+def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None:
+    """List the stored pipelines."""
+    answer = api_of(context).get("/pipelines")
+    if output == OutputFormat.JSON:
+        print_json(answer)
+        return
+    rows = [[item["pipeline"], str(item["revision"])] for item in answer["items"]]
+    print_rows(["pipeline", "revision"], rows, none="no pipelines yet; `slipway pipeline apply FILE` stores one")
+
+
+@app.command(epilog=examples("slipway pipeline show webshop", "slipway pipeline show webshop --revision 3"))
+def show(
+    context: typer.Context,
+    pipeline: Name,
+    revision: Annotated[int | None, typer.Option(help="An earlier revision.")] = None,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """Print a pipeline as its author wrote it."""
+    path = f"/pipelines/{pipeline}" + (f"/revisions/{revision}" if revision is not None else "")
+    answer = api_of(context).get(path)
+    if output == OutputFormat.JSON:
+        print_json(answer)
+        return
+    say(f"{answer['pipeline']}, revision {answer['revision']}")
+    print(plain(answer["text"]).rstrip("\n"))
+
+
+@app.command(epilog=examples("slipway pipeline schema > pipeline-v1.json"))
+def schema(context: typer.Context) -> None:
+    """Print the JSON Schema of pipeline files, for editors."""
+    print_json(api_of(context).send("GET", "/schemas/pipeline-v1.json").json())
