@@ -1,0 +1,150 @@
+"""The way to the workflows: start them, send them messages, read receipts. Nothing here decides."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Protocol
+
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.approval import Moment, Receipt, Vote
+from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId
+from domain.refusal import Kind, Refusal
+from domain.release import ReleasePlan
+from workflows.approval import CastVote, ReceiptQuery
+from workflows.deployment import DeploymentWorkflow
+from workflows.recording import search_attributes
+from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
+from workflows.stopping import CancelRequest
+
+_ANSWER_WITHIN = timedelta(seconds=4)
+_RECEIPT_WITHIN = timedelta(seconds=2)
+
+
+class NothingRuns(Refusal):
+    """The release or deployment does not run (any more), so that it takes no messages."""
+
+    kind = Kind.CONFLICT
+
+
+class TemporalUnavailable(Refusal):
+    """Temporal does not answer; the same request will do later."""
+
+    kind = Kind.UNAVAILABLE
+
+
+class Orchestrator(Protocol):
+    """Every method raises TemporalUnavailable when Temporal cannot be reached within a few seconds."""
+
+    async def start_release(self, plan: ReleasePlan) -> str | None:
+        """Start the release's workflow unless it was ever started; returns its run id where that is known."""
+        ...
+
+    async def deploy_stage(self, resumed: ReleaseInput, request: DeployRequest) -> None:
+        """Ask the release's workflow for a deployment; a release that has ended goes on from ``resumed``."""
+        ...
+
+    async def cancel_release(self, release: ReleaseId, request: CancelRequest) -> None:
+        """Raises NothingRuns."""
+        ...
+
+    async def cancel_deployment(self, deployment: DeploymentId, request: CancelRequest) -> None:
+        """Raises NothingRuns."""
+        ...
+
+    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
+        """Deliver a vote. None: it is stored for good, but no worker told within 2 s what became of it.
+
+        Raises NothingRuns.
+        """
+        ...
+
+    async def is_healthy(self) -> bool: ...
+
+
+class TemporalOrchestrator:
+    """Speaks to Temporal. Starting and signalling again with the same ids changes nothing."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def start_release(self, plan: ReleasePlan) -> str | None:
+        try:
+            async with _answered_soon():
+                handle = await self._client.start_workflow(
+                    ReleaseWorkflow.run,
+                    ReleaseInput(plan=plan),
+                    id=plan.id.workflow_id,
+                    task_queue=RELEASE_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    search_attributes=search_attributes(plan, plan.requested_by),
+                    static_summary=plan.name,
+                    rpc_timeout=_ANSWER_WITHIN,
+                )
+        except WorkflowAlreadyStartedError as started:
+            return started.run_id
+        return handle.result_run_id
+
+    async def deploy_stage(self, resumed: ReleaseInput, request: DeployRequest) -> None:
+        """Signal-with-start: one atomic call, whether the release runs or not."""
+        async with _answered_soon():
+            await self._client.start_workflow(
+                ReleaseWorkflow.run,
+                resumed,
+                id=resumed.plan.id.workflow_id,
+                task_queue=RELEASE_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal="deploy",
+                start_signal_args=[request],
+                search_attributes=search_attributes(resumed.plan, request.requested_by),
+                static_summary=resumed.plan.name,
+                rpc_timeout=_ANSWER_WITHIN,
+            )
+
+    async def cancel_release(self, release: ReleaseId, request: CancelRequest) -> None:
+        handle = self._client.get_workflow_handle_for(ReleaseWorkflow.run, release.workflow_id)
+        async with _answered_soon():
+            await handle.signal(ReleaseWorkflow.cancel, request, rpc_timeout=_ANSWER_WITHIN)
+
+    async def cancel_deployment(self, deployment: DeploymentId, request: CancelRequest) -> None:
+        handle = self._client.get_workflow_handle_for(DeploymentWorkflow.run, deployment.workflow_id)
+        async with _answered_soon():
+            await handle.signal(DeploymentWorkflow.cancel, request, rpc_timeout=_ANSWER_WITHIN)
+
+    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
+        handle = self._client.get_workflow_handle_for(DeploymentWorkflow.run, deployment.workflow_id)
+        async with _answered_soon():
+            cast = CastVote(moment=moment, vote=vote)
+            await handle.signal(DeploymentWorkflow.vote, cast, rpc_timeout=_ANSWER_WITHIN)
+        try:
+            async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
+                query = ReceiptQuery(moment=moment, vote_id=vote.vote_id)
+                return await handle.query(DeploymentWorkflow.receipt, query, rpc_timeout=_RECEIPT_WITHIN)
+        except (RPCError, WorkflowQueryFailedError, TimeoutError):
+            return None  # the signal is durable; a worker counts it when there is one
+
+    async def is_healthy(self) -> bool:
+        try:
+            async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
+                return await self._client.service_client.check_health(timeout=_RECEIPT_WITHIN)
+        except (RPCError, TimeoutError):
+            return False
+
+
+@asynccontextmanager
+async def _answered_soon() -> AsyncIterator[None]:
+    """Turn Temporal's ways of failing into ours."""
+    try:
+        async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
+            yield
+    except TimeoutError:
+        raise TemporalUnavailable("Temporal does not answer; try again in a moment") from None
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            raise NothingRuns("it does not run (any more)") from error
+        raise TemporalUnavailable("Temporal does not answer; try again in a moment") from error

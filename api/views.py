@@ -1,0 +1,288 @@
+"""What the API answers: models of their own, apart from the domain and the tables, changed only by adding to them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.approval import Choice, Moment, Verdict
+from domain.status import ReleaseStatus, RunStatus, StageStatus
+
+
+class View(BaseModel):
+    """An answer. Times are RFC 3339 in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ArtifactView(View):
+    """One pinned artifact: this version, exactly these bytes (``digest`` is SHA-256 over all its files)."""
+
+    alias: str
+    kind: str
+    version: str
+    digest: str
+    file_count: int
+    size: int
+    branch: str | None = None
+    commit: str | None = None
+    built_at: datetime | None = None
+    url: str | None = None
+
+
+class StageView(View):
+    """Where one stage stands. ``attempt`` is its latest deployment, 0 for none."""
+
+    stage: str
+    status: StageStatus
+    reason: str
+    attempt: int
+    after: list[str]
+    manual: bool
+    waiting_for: str
+
+
+class VoteView(View):
+    """One vote that counts."""
+
+    approver: str
+    voter: str
+    choice: Choice
+    comment: str
+    channel: str
+    at: datetime
+
+
+class AskedView(View):
+    """One approver: a person, or a group with the members who may answer for it.
+
+    ``delivery`` is the state of the mails to them: pending, sent or failed; None when none was wanted.
+    """
+
+    approver: str
+    members: list[str]
+    is_asked_now: bool
+    answered: Choice | None
+    at: datetime | None
+    delivery: str | None
+
+
+class ApprovalView(View):
+    """One approval. ``digest`` names what was shown; a vote sends it back. ``standing`` is one sentence."""
+
+    id: str
+    release: str
+    deployment: str
+    stage: str
+    moment: Moment
+    verdict: Verdict
+    standing: str
+    needed: int
+    in_sequence: bool
+    requester_may_approve: bool
+    requesters: list[str]
+    digest: str
+    asked: list[AskedView]
+    votes: list[VoteView]
+    opened_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    instructions: str
+
+
+class ReceiptView(View):
+    """What became of a vote. ``kind`` is "stored" when no worker has counted it yet."""
+
+    vote_id: str
+    kind: str
+    message: str
+    verdict: Verdict
+    counted: bool
+
+
+class StepView(View):
+    """One run of one step; step 0 is the download of the artifacts. Its log is at ``/logs/{run_id}``."""
+
+    run_id: str
+    step: int
+    try_number: int
+    title: str
+    status: RunStatus
+    exit_code: int | None
+    reason: str
+    log_size: int | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobView(View):
+    """One job of a deployment and its steps so far."""
+
+    id: str
+    job: str
+    status: RunStatus
+    agent: str | None
+    pool: str
+    demands: list[str]
+    waiting_for: str
+    reason: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    steps: list[StepView]
+
+
+class DeploymentView(View):
+    """One attempt at one stage."""
+
+    id: str
+    release: str
+    stage: str
+    attempt: int
+    status: StageStatus
+    requested_by: str
+    waiting_for: str
+    reason: str
+    started_at: datetime
+    finished_at: datetime | None
+    approvals: list[ApprovalView]
+    jobs: list[JobView]
+    temporal_url: str
+
+
+class EventView(View):
+    """A line of the release's history."""
+
+    at: datetime
+    text: str
+    by: str
+    deployment: str | None
+
+
+class LinksView(View):
+    """Where the same thing is found again: in this API, and in the console."""
+
+    self: str
+    console: str
+
+
+class ReleaseSummary(View):
+    """A release in a list."""
+
+    id: str
+    pipeline: str
+    number: int
+    name: str
+    status: ReleaseStatus
+    waiting_for: str
+    reason: str
+    requested_by: str
+    created_at: datetime
+    finished_at: datetime | None
+    links: LinksView
+
+
+class ReleaseView(ReleaseSummary):
+    """A release with everything that belongs to it."""
+
+    description: str
+    revision: int
+    digest: str | None
+    variables: dict[str, str]
+    artifacts: list[ArtifactView]
+    stages: list[StageView]
+    deployments: list[DeploymentView]
+    events: list[EventView]
+    temporal_url: str
+
+
+class ReleasePage(View):
+    """Releases, newest first; ``next_cursor`` is None on the last page."""
+
+    items: list[ReleaseSummary]
+    next_cursor: str | None
+
+
+class ApprovalPage(View):
+    """Approvals, oldest first; ``next_cursor`` is None on the last page."""
+
+    items: list[ApprovalView]
+    next_cursor: str | None
+
+
+class SavedView(View):
+    """The revision a pipeline was saved as."""
+
+    pipeline: str
+    revision: int
+
+
+class PipelineView(View):
+    """A pipeline in the list."""
+
+    name: str
+    revision: int
+    updated_at: datetime
+
+
+class RevisionView(View):
+    """One revision of a pipeline: who saved it, and when."""
+
+    pipeline: str
+    revision: int
+    author: str
+    created_at: datetime
+
+
+class RevisionText(RevisionView):
+    """A revision with the text as it was written."""
+
+    text: str
+
+
+class AgentView(View):
+    """One agent and what it can do."""
+
+    name: str
+    pool: str
+    is_online: bool
+    capabilities: dict[str, str]
+    slots: int
+    busy: int
+    version: str
+    enrolled_at: datetime
+    last_seen_at: datetime | None
+
+
+class TokenView(View):
+    """A token, without its value."""
+
+    id: str
+    name: str
+    subject: str
+    role: str
+    created_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+class IssuedToken(TokenView):
+    """A token that was just issued; its value is shown this once."""
+
+    value: str
+
+
+class MailView(View):
+    """A mail in the outbox."""
+
+    id: int
+    to: str
+    subject: str
+    sent_at: datetime
+
+
+class MailText(MailView):
+    """A mail with its body."""
+
+    text: str
+    html: str
