@@ -23,6 +23,7 @@ class Approval(TypedDict):
     id: str
     moment: str
     verdict: str
+    digest: str
     needed: int
     asked: list[AskedApprover]
     expires_at: str
@@ -95,7 +96,6 @@ class Release(TypedDict):
     requested_by: str
     created_at: str
     finished_at: str | None
-    digest: str | None
     artifacts: list[Artifact]
     stages: list[Stage]
     deployments: list[Deployment]
@@ -109,6 +109,7 @@ class Receipt(TypedDict):
     kind: str
     message: str
     verdict: str
+    counted: bool
 
 
 class Me(TypedDict):

@@ -22,7 +22,6 @@ Comment = Annotated[str, typer.Option(help="For the history; everybody who sees 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _NOT_MINE = frozenset({"not an approver", "requester may not approve"})
-_COUNTED = frozenset({"counted", "already counted", "stored"})
 _VERDICT_OF = {"approve": "approved", "reject": "rejected"}
 
 
@@ -59,7 +58,7 @@ def _answer(api: ApiClient, approval_id: str, choice: str, comment: str, *, ask:
         _print_what_is_decided(approval, release)
         if not typer.confirm(f"{choice} this?", err=True):
             raise Failure(ExitCode.INTERRUPTED, "nothing was answered")
-    vote = {"choice": choice, "comment": comment, "digest": release["digest"], "vote_id": str(uuid.uuid4())}
+    vote = {"choice": choice, "comment": comment, "digest": approval["digest"], "vote_id": str(uuid.uuid4())}
     receipt = cast("Receipt", api.call("POST", f"/approvals/{approval_id}/votes", body=vote))
     print(one_line(receipt["message"]))
     _leave_unless_counted(receipt, choice)
@@ -85,7 +84,7 @@ def _asked(approval: Approval) -> str:
 
 def _leave_unless_counted(receipt: Receipt, choice: str) -> None:
     """A vote that changed nothing must not look like one that did."""
-    if receipt["kind"] in _COUNTED or receipt["verdict"] == _VERDICT_OF[choice]:
+    if receipt["counted"] or receipt["kind"] == "stored" or receipt["verdict"] == _VERDICT_OF[choice]:
         return
     if receipt["kind"] in _NOT_MINE:
         raise typer.Exit(ExitCode.NOT_ALLOWED)

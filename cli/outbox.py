@@ -20,10 +20,10 @@ def outbox(
     if output == OutputFormat.JSON:
         print_json(answer)
     elif mail is None:
-        rows = [[str(m["id"]), local_time(m["created_at"]), m["to"], m["subject"]] for m in answer["items"]]
+        rows = [[str(m["id"]), local_time(m["sent_at"]), m["to"], m["subject"]] for m in answer["items"]]
         print_rows(["id", "at", "to", "subject"], rows, none="no mails yet")
     else:
-        print_fields([("to", answer["to"]), ("subject", answer["subject"]), ("at", local_time(answer["created_at"]))])
+        print_fields([("to", answer["to"]), ("subject", answer["subject"]), ("at", local_time(answer["sent_at"]))])
         print(f"\n{plain(answer['text']).rstrip()}")
 
 

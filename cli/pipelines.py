@@ -9,6 +9,7 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
+from cli.release_text import local_time
 from cli.safe_text import plain
 from cli.screen import Output, OutputFormat, examples, print_json, print_rows, say
 from cli.session import SlipwayGroup, api_of
@@ -58,8 +59,10 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
     if output == OutputFormat.JSON:
         print_json(answer)
         return
-    rows = [[item["pipeline"], str(item["revision"])] for item in answer["items"]]
-    print_rows(["pipeline", "revision"], rows, none="no pipelines yet; `slipway pipeline apply FILE` stores one")
+    rows = [[item["name"], str(item["revision"]), local_time(item["updated_at"])] for item in answer["items"]]
+    print_rows(
+        ["pipeline", "revision", "since"], rows, none="no pipelines yet; `slipway pipeline apply FILE` stores one"
+    )
 
 
 @app.command(epilog=examples("slipway pipeline show webshop", "slipway pipeline show webshop --revision 3"))
