@@ -27,7 +27,7 @@ def agents(context: typer.Context, output: Output = OutputFormat.TEXT) -> None:
             f"{agent['busy']} of {agent['slots']}",
             _capabilities(agent["capabilities"]),
         ]
-        for agent in answer["items"]
+        for agent in answer
     ]
     none = "no agents; `slipway agent-token create` gives the token to start one"
     print_rows(["agent", "pool", "status", "busy", "capabilities"], rows, none=none)

@@ -54,7 +54,7 @@ def _answer(api: ApiClient, approval_id: str, choice: str, comment: str, *, ask:
     release_id = "/".join(approval_id.split("/")[:2])
     approval = cast("Approval", api.get(f"/approvals/{approval_id}"))
     release = cast("Release", api.get(f"/releases/{release_id}"))
-    if ask and sys.stdin.isatty():
+    if ask and is_asked():
         _print_what_is_decided(approval, release)
         if not typer.confirm(f"{choice} this?", err=True):
             raise Failure(ExitCode.INTERRUPTED, "nothing was answered")
@@ -62,6 +62,11 @@ def _answer(api: ApiClient, approval_id: str, choice: str, comment: str, *, ask:
     receipt = cast("Receipt", api.call("POST", f"/approvals/{approval_id}/votes", body=vote))
     print(one_line(receipt["message"]))
     _leave_unless_counted(receipt, choice)
+
+
+def is_asked() -> bool:
+    """Whether somebody sits there who can be asked."""
+    return sys.stdin.isatty()
 
 
 def _print_what_is_decided(approval: Approval, release: Release) -> None:

@@ -48,5 +48,5 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
     if output == OutputFormat.JSON:
         print_json(answer)
         return
-    rows = [[item["name"], item["kind"], item["url"], item["user"]] for item in answer["items"]]
+    rows = [[item["name"], item["kind"], item["url"], item["user"]] for item in answer]
     print_rows(["connection", "kind", "url", "user"], rows, none="no connections")

@@ -93,7 +93,7 @@ def _token(api: ApiClient) -> list[Finding]:
 
 
 def _agents(api: ApiClient) -> list[Finding]:
-    agents = api.get("/agents")["items"]
+    agents = api.get("/agents")
     online = [agent for agent in agents if agent["is_online"]]
     words = f"{len(online)} of {len(agents)} online"
     return [Finding("agents", words, ExitCode.OK if online else ExitCode.FAILED)]

@@ -28,5 +28,5 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
     if output == OutputFormat.JSON:
         print_json(answer)
         return
-    rows = [[item["name"], ", ".join(item["members"])] for item in answer["items"]]
+    rows = [[item["name"], ", ".join(item["members"])] for item in answer]
     print_rows(["group", "members"], rows, none="no groups")

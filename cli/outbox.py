@@ -20,7 +20,7 @@ def outbox(
     if output == OutputFormat.JSON:
         print_json(answer)
     elif mail is None:
-        rows = [[str(m["id"]), local_time(m["sent_at"]), m["to"], m["subject"]] for m in answer["items"]]
+        rows = [[str(m["id"]), local_time(m["sent_at"]), m["to"], m["subject"]] for m in answer]
         print_rows(["id", "at", "to", "subject"], rows, none="no mails yet")
     else:
         print_fields([("to", answer["to"]), ("subject", answer["subject"]), ("at", local_time(answer["sent_at"]))])

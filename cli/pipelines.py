@@ -59,7 +59,7 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
     if output == OutputFormat.JSON:
         print_json(answer)
         return
-    rows = [[item["name"], str(item["revision"]), local_time(item["updated_at"])] for item in answer["items"]]
+    rows = [[item["name"], str(item["revision"]), local_time(item["updated_at"])] for item in answer]
     print_rows(
         ["pipeline", "revision", "since"], rows, none="no pipelines yet; `slipway pipeline apply FILE` stores one"
     )

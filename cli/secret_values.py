@@ -40,5 +40,5 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
     if output == OutputFormat.JSON:
         print_json(answer)
         return
-    rows = [[item["name"] if isinstance(item, dict) else item] for item in answer["items"]]
+    rows = [[name] for name in answer]
     print_rows(["secret"], rows, none="no secrets stored")

@@ -54,7 +54,7 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
         return
     rows = [
         [t["id"], t["name"], t["subject"], t["role"], local_time(t["expires_at"]), local_time(t["last_used_at"])]
-        for t in answer["items"]
+        for t in answer
     ]
     print_rows(["id", "name", "subject", "role", "expires", "last used"], rows, none="no tokens")
 

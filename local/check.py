@@ -98,7 +98,7 @@ class Mailbox:
 
     async def _link(self, already_read: int) -> str | None:
         """The link in the newest mail, when there is one more mail than were read."""
-        mails = (await self._api.get("/outbox"))["items"]
+        mails = await self._api.get("/outbox")
         if len(mails) <= already_read:
             return None
         text = (await self._api.get(f"/outbox/{mails[0]['id']}"))["text"]

@@ -86,4 +86,4 @@ async def _at_once() -> bool:
 
 
 async def _has_agent(api: ApiClient) -> bool:
-    return any(agent["is_online"] for agent in (await api.get("/agents"))["items"])
+    return any(agent["is_online"] for agent in await api.get("/agents"))

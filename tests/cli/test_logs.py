@@ -1,0 +1,86 @@
+"""Printing what steps wrote."""
+
+import json
+
+import pytest
+from fakes.api_server import Answer, ApiServer, Request
+
+from cli import logs
+
+RUN = "webshop/41/test/1/deploy/1/1"
+
+
+def log(content: bytes):
+    """A route that serves pieces of a log by offset."""
+
+    def answer(request: Request) -> Answer:
+        offset = int(request.query["offset"])
+        return Answer(content[offset : offset + 5], headers={"Content-Type": "text/plain"})
+
+    return answer
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect sooner than for people."""
+    monkeypatch.setattr(logs, "_LOOK_EVERY_SECONDS", 0.01)
+
+
+def test_a_step_run_is_printed_piece_by_piece(api: ApiServer, run) -> None:
+    """A long log is fetched in pieces; a character cut between two is whole again; colours go in a pipe."""
+    api.on(f"GET /api/v1/logs/{RUN}/text", log("grün\x1b[31m rot\x1b[0m\nüü\nend".encode()))
+    assert "grün rot\nüü\nend\n" == run("logs", RUN).stdout
+
+
+def test_raw_is_byte_for_byte(api: ApiServer, run) -> None:
+    """--raw prints exactly what the step wrote."""
+    content = b"\x1b[2Jx\r\n\xff\x00 no line feed"
+    api.on(f"GET /api/v1/logs/{RUN}/text", log(content))
+    assert content == run("logs", RUN, "--raw").stdout_bytes
+
+
+def test_a_release_is_printed_in_the_order_it_ran(api: ApiServer, run, release) -> None:
+    """Each step has a heading on stderr, so stdout holds logs alone."""
+    api.on("GET /api/v1/releases/webshop/41", Answer(release))
+    api.on("GET /api/v1/logs/webshop/41/test/1/deploy/0/1/text", log(b"got\n"))
+    api.on(f"GET /api/v1/logs/{RUN}/text", log(b"hello\n"))
+    result = run("logs", "webshop/41")
+    assert "got\nhello\n" == result.stdout
+    assert f"==> {RUN}  Deploy: succeeded" in result.stderr
+
+
+def test_a_part_of_a_release(api: ApiServer, run, release) -> None:
+    """A stage without logs says so instead of printing nothing."""
+    api.on("GET /api/v1/releases/webshop/41", Answer(release))
+    result = run("logs", "webshop/41/prod")
+    assert ("", "nothing was printed yet under webshop/41/prod\n") == (result.stdout, result.stderr)
+
+
+def events(*pieces: tuple[int, str], end: bool) -> Answer:
+    lines = [f"id: {at}\ndata: {json.dumps(text)}\n\n" for at, text in pieces]
+    content = ": keep-alive\n\n" + "".join(lines) + ("event: end\ndata: {}\n\n" if end else "")
+    return Answer(content.encode(), headers={"Content-Type": "text/event-stream"})
+
+
+def test_following_goes_on_after_a_broken_connection(api: ApiServer, run) -> None:
+    """It re-joins at the byte where it was, and ends when the step does."""
+    path = f"GET /api/v1/logs/{RUN}/follow"
+    api.on(path, events((3, "one"), (5, "\nt"), end=False), events((8, "wo\n"), end=True))
+    result = run("logs", RUN, "-f")
+    assert (0, "one\ntwo\n") == (result.exit_code, result.stdout)
+    assert ["0", "5"] == [request.headers["last-event-id"] for request in api.asked(path)]
+
+
+def test_following_a_release_ends_with_it(api: ApiServer, run, release) -> None:
+    """Steps that start later are printed too; the end of the release is the end of the command."""
+    deployment = release["deployments"][0]
+    early = release | {"deployments": [deployment | {"jobs": []}]}
+    api.on("GET /api/v1/releases/webshop/41", Answer(early), Answer(release), Answer(release | {"status": "succeeded"}))
+    api.on("GET /api/v1/logs/webshop/41/test/1/deploy/0/1/text", log(b"got\n"))
+    api.on(f"GET /api/v1/logs/{RUN}/text", log(b"hello\n"))
+    assert "got\nhello\n" == run("logs", "webshop/41", "--follow").stdout
+
+
+def test_half_an_id_is_misuse(run) -> None:
+    """A pipeline alone names no release."""
+    assert 2 == run("logs", "webshop").exit_code

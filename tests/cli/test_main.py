@@ -1,0 +1,62 @@
+"""The command line as a whole: help, misuse, and what it may load."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+
+
+def commands() -> list[list[str]]:
+    """Every command, as it is typed."""
+    found = [[command.name or command.callback.__name__] for command in app.registered_commands]
+    for group in app.registered_groups:
+        found += [[group.name, c.name or c.callback.__name__] for c in group.typer_instance.registered_commands]
+    return [command for command in found if command != ["up"]]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
+    """Help says what a command does, and shows it in use."""
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert 0 == result.exit_code
+    assert "Examples:\n  " in result.stdout.replace("\n    ", "\n  ")
+    assert "slipway" in result.stdout.partition("Examples:")[2]
+
+
+def test_a_typo_is_answered_with_the_right_word() -> None:
+    """An unknown command is misuse, and the nearest one is named."""
+    result = CliRunner().invoke(app, ["relase", "list"])
+    assert 2 == result.exit_code
+    assert "Did you mean 'release'?" in result.stderr
+
+
+def test_an_absent_server_is_told_in_a_sentence(unused_url: str) -> None:
+    """No traceback, the address, what to do, exit code 4."""
+    result = CliRunner().invoke(app, ["--api", unused_url, "release", "list"])
+    assert 4 == result.exit_code
+    assert f"cannot reach Slipway at {unused_url}" in result.stderr
+    assert "slipway up" in result.stderr
+
+
+def test_help_loads_no_http_client_and_no_server() -> None:
+    """What help does not need is not loaded: it must appear at once."""
+    code = (
+        "import sys; from cli.main import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'httpx2._client', 'pydantic', 'temporalio', 'sqlalchemy', 'fastapi', 'email.message'}\n"
+        "print('LOADED', sorted(heavy & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "LOADED []" == shown.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("command", "module"), [("up", "local.up"), ("api", "api"), ("worker", "workers.release")])
+def test_processes_are_started_with_all_arguments(command: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options of the other program reach it untouched."""
+    started = []
+    monkeypatch.setattr("cli.processes.os.execv", lambda program, words: started.append((program, words)))
+    CliRunner().invoke(app, [command, "--some-option", "value"])
+    assert [(sys.executable, [sys.executable, "-m", module, "--some-option", "value"])] == started

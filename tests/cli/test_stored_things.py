@@ -1,0 +1,131 @@
+"""Pipelines, secrets, connections, groups, tokens, agents, mails: the commands that store and list."""
+
+import json
+import stat
+from pathlib import Path
+
+from fakes.api_server import Answer, ApiServer, problem
+
+
+def test_apply_sends_the_file_as_written(api: ApiServer, run, tmp_path: Path) -> None:
+    """The text of the author reaches the API byte for byte."""
+    file = tmp_path / "p.yaml"
+    file.write_bytes(b"pipeline: webshop # comment\n")
+    api.on("POST /api/v1/pipelines", Answer({"pipeline": "webshop", "revision": 3}, 201))
+    assert "webshop: stored as revision 3\n" == run("pipeline", "apply", str(file)).stdout
+    sent = api.asked("POST /api/v1/pipelines")[0]
+    assert (file.read_bytes(), "application/yaml") == (sent.body, sent.headers["content-type"])
+
+
+def test_apply_tells_every_error_with_its_place(api: ApiServer, run, tmp_path: Path) -> None:
+    """All that is wrong is listed, each with line, column, path and suggestion."""
+    (tmp_path / "p.yaml").write_text("x")
+    error = {"line": 3, "column": 5, "path": "stages[0].job", "message": "unknown key", "suggestion": "jobs"}
+    api.on("POST /api/v1/pipelines", problem(422, "BrokenPipeline", "1 problem", [error]))
+    result = run("pipeline", "apply", str(tmp_path / "p.yaml"))
+    assert 2 == result.exit_code
+    assert "error: 1 problem\n  3:5 stages[0].job: unknown key (did you mean jobs?)\n" == result.stderr
+
+
+def test_a_missing_file_is_misuse(run) -> None:
+    """A file that cannot be read is named."""
+    result = run("pipeline", "apply", "nowhere.yaml")
+    assert 2 == result.exit_code
+    assert "nowhere.yaml" in result.stderr
+
+
+def test_show_prints_the_text(api: ApiServer, run) -> None:
+    """The author's text comes out as data."""
+    answer = {
+        "pipeline": "webshop",
+        "revision": 2,
+        "author": "a",
+        "created_at": "2026-11-20T10:00:00Z",
+        "text": "a: 1\n",
+    }
+    api.on("GET /api/v1/pipelines/webshop/revisions/2", Answer(answer))
+    assert "a: 1\n" == run("pipeline", "show", "webshop", "--revision", "2").stdout
+
+
+def test_a_secret_is_read_from_standard_input(api: ApiServer, run) -> None:
+    """Never from an option, where other users of the machine could read it."""
+    api.on("PUT /api/v1/secrets/webshop/db", Answer(None, 200))
+    assert 0 == run("secret", "set", "webshop/db", typed="s3cret\n").exit_code
+    assert {"value": "s3cret"} == api.asked("PUT /api/v1/secrets/webshop/db")[0].json
+
+
+def test_an_empty_secret_is_misuse(api: ApiServer, run) -> None:
+    """Nothing on standard input is a forgotten pipe, not an empty secret."""
+    assert 2 == run("secret", "set", "webshop/db", typed="").exit_code
+    assert [] == api.requests
+
+
+def test_a_connection_is_stored_with_its_token(api: ApiServer, run) -> None:
+    """Kind and address are options, the token is not."""
+    api.on("PUT /api/v1/connections/ci", Answer({}))
+    run("connection", "set", "ci", "--kind", "jenkins", "--url", "https://j", "--user", "bot", typed="t0ken\n")
+    sent = {"kind": "jenkins", "url": "https://j", "user": "bot", "token": "t0ken", "ca": None}
+    assert sent == api.asked("PUT /api/v1/connections/ci")[0].json
+
+
+def test_a_group_is_stored_with_its_members(api: ApiServer, run) -> None:
+    """Members are arguments."""
+    api.on("PUT /api/v1/groups/ops", Answer({}))
+    run("group", "set", "ops", "a@x", "b@x")
+    assert {"members": ["a@x", "b@x"]} == api.asked("PUT /api/v1/groups/ops")[0].json
+
+
+def test_a_new_token_is_the_only_data(api: ApiServer, run) -> None:
+    """`TOKEN=$(slipway token create ...)` works."""
+    api.on("POST /api/v1/tokens", Answer({"id": "7", "value": "slw_new"}, 201))
+    result = run("token", "create", "--subject", "ci@x", "--role", "releaser", "--days", "30")
+    assert "slw_new\n" == result.stdout
+    assert {"name": "ci@x", "subject": "ci@x", "role": "releaser", "days": 30} == api.asked("POST /api/v1/tokens")[
+        0
+    ].json
+
+
+def test_an_enrolment_token_is_the_only_data(api: ApiServer, run) -> None:
+    """It goes straight into the environment of the agent."""
+    answer = {"token": "enrol-me", "expires_at": "2026-11-20T10:00:00Z"}
+    api.on("POST /api/v1/agents/enrolment-tokens", Answer(answer, 201))
+    assert "enrol-me\n" == run("agent-token", "create", "--pool", "web").stdout
+
+
+def test_agents_are_listed_with_what_they_can_do(api: ApiServer, run) -> None:
+    """Present capabilities by name, others with their value."""
+    agent = {"name": "a1", "pool": "default", "is_online": True, "busy": 1, "slots": 4}
+    api.on("GET /api/v1/agents", Answer([agent | {"capabilities": {"os": "linux", "web": ""}}]))
+    assert "a1     default  online  1 of 4  os=linux web" == run("agents").stdout.splitlines()[1]
+
+
+def test_a_mail_is_read_in_the_terminal(api: ApiServer, run) -> None:
+    """Its text part, without escape sequences."""
+    mail = {
+        "id": 3,
+        "to": "ana@x",
+        "subject": "s",
+        "sent_at": "2026-11-20T10:00:00Z",
+        "text": "go\x1b[2J to\nlink",
+        "html": "",
+    }
+    api.on("GET /api/v1/outbox/3", Answer(mail))
+    assert run("outbox", "3").stdout.endswith("\n\ngo to\nlink\n")
+
+
+def test_login_keeps_a_token_that_works(api: ApiServer, run) -> None:
+    """The token is checked first, then kept for its owner only."""
+    api.on("GET /api/v1/me", Answer({"subject": "ana@x", "role": "approver"}))
+    result = run("login", api.url, typed="slw_mine\n")
+    assert "you are ana@x, approver" in result.stderr
+    assert "Bearer slw_mine" == api.asked("GET /api/v1/me")[0].headers["authorization"]
+    file = Path.home() / ".config" / "slipway" / "config.json"
+    assert {api.url: {"token": "slw_mine"}} == json.loads(file.read_text())["servers"]
+    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_login_keeps_nothing_that_does_not_work(api: ApiServer, run) -> None:
+    """A wrong token is refused with 5 and forgotten."""
+    api.on("GET /api/v1/me", problem(401, "Unauthorized", "no"))
+    assert 5 == run("login", api.url, typed="wrong\n").exit_code
+    assert not (Path.home() / ".config").exists()
