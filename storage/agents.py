@@ -1,0 +1,207 @@
+"""Agents: how they enrol, what they last said of themselves, and which task queues they may poll."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.matching import AgentOffer, DemandSet, missing
+from domain.refusal import Kind, NotFound, Refusal
+from storage.clock import Clock
+from storage.database import Database
+from storage.tables import AgentRow, DemandSetRow, EnrolmentTokenRow
+from storage.token_hash import token_hash as hash_of
+from storage.upsert import insert_new, put
+
+ONLINE_FOR = timedelta(seconds=15)
+_WANTED_IS_RENEWED_AFTER = timedelta(minutes=1)
+
+
+class NameTaken(Refusal):
+    """Another installation bears this agent's name and is online."""
+
+    kind = Kind.CONFLICT
+
+
+class EnrolmentRefused(Refusal):
+    """The enrolment token is unknown, used or expired."""
+
+    kind = Kind.FORBIDDEN
+
+
+async def enrolment(
+    session: AsyncSession, *, pool: str, created_by: str, expires_at: datetime
+) -> tuple[EnrolmentTokenRow, str]:
+    """Make a one-time token for an agent of this pool; returns its row and its value."""
+    value = "slw_enrol_" + secrets.token_urlsafe(32)
+    row = EnrolmentTokenRow(token_hash=hash_of(value), pool=pool, created_by=created_by, expires_at=expires_at)
+    session.add(row)
+    await session.flush()
+    return row, value
+
+
+async def enrol(  # noqa: PLR0913  what an agent says of itself; all are named
+    session: AsyncSession,
+    token_hash: str,
+    *,
+    name: str,
+    instance_id: str,
+    capabilities: Mapping[str, str],
+    slots: int,
+    now: datetime,
+) -> AgentRow:
+    """Use up the token and keep the agent, offline until its first heartbeat.
+
+    Raises EnrolmentRefused, or NameTaken while another installation of that name is online. Roll back on both.
+    """
+    pool = await _use_up(session, token_hash, now)
+    values = {
+        "name": name,
+        "pool": pool,
+        "instance_id": instance_id,
+        "capabilities": dict(capabilities),
+        "slots": slots,
+        "busy": 0,
+        "version": "",
+        "enrolled_at": now,
+        "last_seen_at": None,
+    }
+    if not await insert_new(session, AgentRow, values):
+        await _overwrite(session, name, instance_id, values, now)
+    return await _row(session, name)
+
+
+async def heartbeat(  # noqa: PLR0913  what an agent says of itself; all are named
+    session: AsyncSession,
+    name: str,
+    instance_id: str,
+    *,
+    capabilities: Mapping[str, str],
+    slots: int,
+    busy: int,
+    version: str,
+    now: datetime,
+) -> AgentRow:
+    """Keep what the agent says. Raises NameTaken while another installation is online, NotFound for a removed one."""
+    values = {
+        "instance_id": instance_id,
+        "capabilities": dict(capabilities),
+        "slots": slots,
+        "busy": busy,
+        "version": version,
+        "last_seen_at": now,
+    }
+    await _overwrite(session, name, instance_id, values, now)
+    return await _row(session, name)
+
+
+async def all_agents(session: AsyncSession) -> Sequence[AgentRow]:
+    """By pool and name."""
+    return (await session.scalars(select(AgentRow).order_by(AgentRow.pool, AgentRow.name))).all()
+
+
+async def agent(session: AsyncSession, name: str) -> AgentRow | None:
+    """One agent by its name."""
+    return await session.get(AgentRow, name)
+
+
+async def remove(session: AsyncSession, name: str) -> bool:
+    """Forget an agent; whether there was one. Its tokens are revoked by the caller."""
+    gone = await session.scalar(
+        delete(AgentRow)
+        .where(AgentRow.name == name)
+        .returning(AgentRow.name)
+        .execution_options(synchronize_session=False)
+    )
+    return gone is not None
+
+
+async def queues_for(session: AsyncSession, row: AgentRow) -> list[str]:
+    """The queues of the demand sets of its pool that the agent satisfies, sorted."""
+    known = await session.scalars(
+        select(DemandSetRow).where(DemandSetRow.pool == row.pool).order_by(DemandSetRow.queue)
+    )
+    return [wanted.queue for wanted in known if not missing(row.capabilities, wanted.demands)]
+
+
+def is_online(row: AgentRow, now: datetime) -> bool:
+    """Whether its last heartbeat is younger than ``ONLINE_FOR``."""
+    return row.last_seen_at is not None and now - row.last_seen_at < ONLINE_FOR
+
+
+class SqlAgentDirectory:
+    """Agents and demand sets as workflows see them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def want(self, demands: DemandSet) -> None:
+        now = self._clock()
+        async with self._database.reading() as session:
+            known = await session.get(DemandSetRow, demands.queue)
+        if known is not None and now - known.wanted_at < _WANTED_IS_RENEWED_AFTER:
+            return
+        row = {"queue": demands.queue, "pool": demands.pool, "demands": list(demands.demands), "wanted_at": now}
+        async with self._database.transaction() as session:
+            await put(session, DemandSetRow, row)
+
+    async def offers(self, pool: str) -> list[AgentOffer]:
+        now = self._clock()
+        async with self._database.reading() as session:
+            found = await session.scalars(select(AgentRow).where(AgentRow.pool == pool).order_by(AgentRow.name))
+            return [
+                AgentOffer(name=row.name, pool=row.pool, capabilities=row.capabilities, is_online=is_online(row, now))
+                for row in found
+            ]
+
+
+async def _use_up(session: AsyncSession, token_hash: str, now: datetime) -> str:
+    """The pool the token is for; the token cannot be used again."""
+    pool = await session.scalar(
+        update(EnrolmentTokenRow)
+        .where(
+            EnrolmentTokenRow.token_hash == token_hash,
+            EnrolmentTokenRow.used_at.is_(None),
+            EnrolmentTokenRow.expires_at > now,
+        )
+        .values(used_at=now)
+        .returning(EnrolmentTokenRow.pool)
+        .execution_options(synchronize_session=False)
+    )
+    if pool is None:
+        raise EnrolmentRefused("this enrolment token is unknown, used or expired; ask an admin for a new one")
+    return pool
+
+
+async def _overwrite(
+    session: AsyncSession, name: str, instance_id: str, values: Mapping[str, object], now: datetime
+) -> None:
+    """Write the row if this installation bears the name, or nobody who is online does."""
+    written = await session.scalar(
+        update(AgentRow)
+        .where(
+            AgentRow.name == name,
+            or_(
+                AgentRow.instance_id == instance_id,
+                AgentRow.last_seen_at.is_(None),
+                AgentRow.last_seen_at <= now - ONLINE_FOR,
+            ),
+        )
+        .values(**values)
+        .returning(AgentRow.name)
+        .execution_options(synchronize_session=False)
+    )
+    if written is None:
+        if await session.scalar(select(AgentRow.name).where(AgentRow.name == name)) is None:
+            raise NotFound(f"there is no agent {name}; it was removed, or has not enrolled")
+        raise NameTaken(f"another installation named {name} is online; give this one another name")
+
+
+async def _row(session: AsyncSession, name: str) -> AgentRow:
+    found = await session.scalars(
+        select(AgentRow).where(AgentRow.name == name).execution_options(populate_existing=True)
+    )
+    return found.one()

@@ -1,0 +1,1 @@
+"""The database's schema through time, one revision a file. ``storage.schema`` runs them."""
