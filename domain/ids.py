@@ -82,6 +82,11 @@ def job_of_step_run(run: str) -> str:
     return run.rsplit("/", 2)[0]
 
 
+def environment_workflow_id(environment: str) -> str:
+    """The workflow that hands out the turns of this environment."""
+    return f"environment/{environment}"
+
+
 def agent_queue(agent: str) -> str:
     """The task queue only this agent polls."""
     return f"agent/{agent}"

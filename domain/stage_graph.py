@@ -44,6 +44,16 @@ def _is_met(after: After, statuses: Statuses) -> bool:
     )
 
 
+def dependents(stages: tuple[Stage, ...], name: str) -> list[str]:
+    """Every stage that waits for this one, directly or through others, in the author's order."""
+    found = {name}
+    while True:
+        more = {s.stage for s in stages if s.stage not in found and any(after.stage in found for after in s.after)}
+        if not more:
+            return [s.stage for s in stages if s.stage in found and s.stage != name]
+        found |= more
+
+
 def dependency_cycle(stages: tuple[Stage, ...]) -> list[str]:
     """One cycle of the graph as ``[a, b, a]``; empty when there is none. Unknown names are ignored."""
     needs = {stage.stage: [after.stage for after in stage.after] for stage in stages}

@@ -1,0 +1,40 @@
+"""A time-skipping Temporal server per test, with the search attributes the workflows set."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from fakes.release_world import World
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from workflows import recording
+
+_ATTRIBUTES = [
+    recording.PIPELINE,
+    recording.RELEASE,
+    recording.STAGE,
+    recording.ENVIRONMENT,
+    recording.STATUS,
+    recording.WAITING_FOR,
+    recording.REQUESTED_BY,
+]
+
+
+@pytest.fixture
+async def environment() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=shutil.which("temporal-test-server"), data_converter=pydantic_data_converter
+    ) as started:
+        kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in _ATTRIBUTES}
+        await started.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
+        )
+        yield started
+
+
+@pytest.fixture
+async def world(environment: WorkflowEnvironment) -> World:
+    return World(environment.client)

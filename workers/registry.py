@@ -1,0 +1,30 @@
+"""Every workflow there is, and the activities of the release worker. A test compares this with what is decorated."""
+
+from collections.abc import Callable
+from typing import Any
+
+from activities.agents import Agents
+from activities.notifications import Notifications
+from activities.pinning import Pinning
+from activities.records import Records
+from activities.turns import EnvironmentQueues
+from workflows.deployment import DeploymentWorkflow
+from workflows.environment import EnvironmentWorkflow
+from workflows.release import ReleaseWorkflow
+
+WORKFLOWS: list[type] = [ReleaseWorkflow, DeploymentWorkflow, EnvironmentWorkflow]
+
+
+def release_activities(
+    records: Records, pinning: Pinning, agents: Agents, notifications: Notifications
+) -> list[Callable[..., Any]]:
+    """What the release worker runs itself; all else runs on agents."""
+    queues = EnvironmentQueues()
+    return [
+        records.record,
+        pinning.pin_artifact,
+        agents.find_agent,
+        notifications.ask_approver,
+        queues.ask_for_turn,
+        queues.still_open,
+    ]

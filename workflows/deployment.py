@@ -1,0 +1,180 @@
+"""One attempt to deploy one release to one stage: turn, approval before, jobs, approval after."""
+
+from datetime import datetime
+
+from temporalio import workflow
+
+from activities.agent_job import AgentReady
+from activities.records import DeploymentFact, Event, StageFact
+from domain.approval import Moment, Receipt, Verdict, describe
+from domain.conditions import should_run
+from domain.frozen import Frozen
+from domain.ids import DeploymentId
+from domain.pipeline import Checks
+from domain.release import ReleasePlan
+from domain.status import RunStatus, StageStatus, deployment_status
+from workflows.approval import Approvals, CastVote, ReceiptQuery, waiting_sentence
+from workflows.job import JobRun
+from workflows.recording import Recorder
+from workflows.stopping import CancelRequest, Stop
+from workflows.turn import Turn, TurnGranted, TurnQueued, TurnSuperseded
+
+
+class DeploymentInput(Frozen):
+    """What to deploy where, for whom."""
+
+    plan: ReleasePlan
+    stage: str
+    attempt: int
+    requested_by: str
+
+    @property
+    def id(self) -> DeploymentId:
+        return DeploymentId(release=self.plan.id, stage=self.stage, attempt=self.attempt)
+
+
+class DeploymentEnd(Frozen):
+    """How it ended; ``reason`` is one sentence, empty for a plain success."""
+
+    status: StageStatus
+    reason: str = ""
+
+
+_STATUS_OF = {
+    Verdict.REJECTED: StageStatus.REJECTED,
+    Verdict.EXPIRED: StageStatus.EXPIRED,
+    Verdict.CANCELED: StageStatus.CANCELED,
+}
+
+
+@workflow.defn
+class DeploymentWorkflow:
+    """Outcomes are results; this workflow fails only by our own fault."""
+
+    @workflow.init
+    def __init__(self, given: DeploymentInput) -> None:
+        self._given = given
+        self._stage = given.plan.pipeline.stage(given.stage)
+        self._recorder = Recorder()
+        self._stop = Stop()
+        self._approvals = Approvals(given.plan, given.id, given.requested_by, self._recorder, self._stop)
+        self._turn = Turn(given.plan, self._stage, given.id, self._stop, self._waits)
+        self._job: JobRun | None = None
+        self._started_at: datetime = workflow.now()
+
+    @workflow.run
+    async def run(self, given: DeploymentInput) -> DeploymentEnd:  # noqa: ARG002  init took it
+        await self._waits(f"its turn in {self._turn.environment}")
+        async with self._turn:
+            end = await self._deploy()
+        await self._ended(end)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return end
+
+    async def _deploy(self) -> DeploymentEnd:
+        if self._turn.is_superseded:
+            return DeploymentEnd(status=StageStatus.SUPERSEDED, reason="a later release deploys instead")
+        if self._stop.request is not None:
+            return DeploymentEnd(status=StageStatus.CANCELED, reason=str(self._stop.request))
+        refused = await self._refused(Moment.BEFORE, self._stage.before)
+        if refused is not None:
+            return refused
+        await self._stands(StageStatus.IN_PROGRESS)
+        status = deployment_status(await self._run_jobs())
+        if self._stop.request is not None:
+            return DeploymentEnd(status=StageStatus.CANCELED, reason=str(self._stop.request))
+        if status not in {StageStatus.SUCCEEDED, StageStatus.PARTIALLY_SUCCEEDED}:
+            return DeploymentEnd(status=status, reason="a job failed")
+        refused = await self._refused(Moment.AFTER, self._stage.after_deployment)
+        return refused or DeploymentEnd(status=status)
+
+    async def _refused(self, moment: Moment, checks: Checks) -> DeploymentEnd | None:
+        """Ask for the approval, if one is wanted; None when it is given."""
+        if checks.approval is None:
+            return None
+        await self._waits(waiting_sentence(moment, checks.approval))
+        approval = await self._approvals.verdict(moment, checks.approval)
+        if approval.verdict == Verdict.APPROVED:
+            return None
+        reason = str(self._stop.request) if self._stop.request is not None else describe(approval)
+        return DeploymentEnd(status=_STATUS_OF[approval.verdict], reason=reason)
+
+    async def _run_jobs(self) -> list[RunStatus]:
+        finished: list[RunStatus] = []
+        for position, job in enumerate(self._stage.jobs):
+            self._job = JobRun(
+                plan=self._given.plan,
+                stage=self._stage,
+                deployment=self._given.id,
+                position=position,
+                requested_by=self._given.requested_by,
+                recorder=self._recorder,
+                stop=self._stop,
+            )
+            wanted = should_run(job.condition, finished) and not self._stop.is_asked
+            finished.append(await self._job.run() if wanted else await self._job.skip())
+        return finished
+
+    async def _waits(self, sentence: str) -> None:
+        await self._stands(StageStatus.WAITING, sentence)
+
+    async def _stands(self, status: StageStatus, waiting_for: str = "") -> None:
+        self._recorder.show(status, waiting_for)
+        await self._recorder.record(*self._facts(status, waiting_for=waiting_for))
+
+    async def _ended(self, end: DeploymentEnd) -> None:
+        self._recorder.show(end.status, end.reason)
+        text = f"deployment to {self._given.stage} {end.status}" + (f": {end.reason}" if end.reason else "")
+        event = Event(release=str(self._given.plan.id), deployment=str(self._given.id), text=text)
+        facts = self._facts(end.status, reason=end.reason, finished_at=workflow.now())
+        await self._recorder.record(*facts, event)
+
+    def _facts(
+        self, status: StageStatus, *, waiting_for: str = "", reason: str = "", finished_at: datetime | None = None
+    ) -> tuple[DeploymentFact, StageFact]:
+        deployment = DeploymentFact(
+            deployment=str(self._given.id),
+            status=status,
+            requested_by=self._given.requested_by,
+            waiting_for=waiting_for,
+            reason=reason,
+            started_at=self._started_at,
+            finished_at=finished_at,
+        )
+        stage = StageFact(
+            release=str(self._given.plan.id),
+            stage=self._given.stage,
+            status=status,
+            reason=reason,
+            attempt=self._given.attempt,
+        )
+        return deployment, stage
+
+    @workflow.signal(description="One person's answer to an approval of this deployment.")
+    def vote(self, cast: CastVote) -> None:
+        self._approvals.vote(cast)
+
+    @workflow.query(description="What became of a vote.")
+    def receipt(self, query: ReceiptQuery) -> Receipt | None:
+        return self._approvals.receipt(query)
+
+    @workflow.signal(description="An agent holds the job.")
+    def agent_ready(self, ready: AgentReady) -> None:
+        if self._job is not None:
+            self._job.take(ready)
+
+    @workflow.signal(description="Stop this deployment.")
+    def cancel(self, request: CancelRequest) -> None:
+        self._stop.ask(request)
+
+    @workflow.signal(description="The environment is ours.")
+    def turn_granted(self, granted: TurnGranted) -> None:  # noqa: ARG002  its arrival says it all
+        self._turn.grant()
+
+    @workflow.signal(description="A newer release goes instead.")
+    def turn_superseded(self, superseded: TurnSuperseded) -> None:  # noqa: ARG002  its arrival says it all
+        self._turn.supersede()
+
+    @workflow.signal(description="Others hold the environment.")
+    def turn_queued(self, queued: TurnQueued) -> None:
+        self._turn.queue(queued)

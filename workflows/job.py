@@ -1,0 +1,311 @@
+"""One job of a deployment: find an agent, download the artifacts, run the steps there, give the agent back."""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from activities.agent_job import AgentJob, AgentReady, DownloadRequest, RunStep, StepEnd, StepOutcome
+from activities.agents import Agents
+from activities.records import JobFact, StepFact
+from domain.conditions import should_run
+from domain.ids import DeploymentId, job_id, step_run_id
+from domain.matching import DemandSet
+from domain.pipeline import Job, Stage, Step
+from domain.release import ReleasePlan
+from domain.status import RunStatus, worst_run
+from domain.variables import environment_name, of_stage, predefined
+from workflows.abandoned import let_go
+from workflows.lease import AgentLease, AgentLost, LeaseTerms, NoAgent
+from workflows.options import (
+    AGENT_STOPS_WITHIN,
+    DOWNLOAD_RETRY,
+    DOWNLOAD_TIMEOUT,
+    FIND_AGENT_RETRY,
+    FIND_AGENT_TIMEOUT,
+    STEP_HEARTBEAT,
+    STEP_RETRY,
+    STEP_SLACK,
+)
+from workflows.recording import Recorder
+from workflows.stopping import Stop
+
+_OUTCOMES = {
+    StepOutcome.TIMED_OUT: RunStatus.TIMED_OUT,
+    StepOutcome.CANCELED: RunStatus.CANCELED,
+    StepOutcome.UNKNOWN: RunStatus.UNKNOWN,
+}
+DOWNLOAD_TITLE = "Download artifacts"
+
+
+class JobRun:
+    """Runs one job and keeps its record."""
+
+    def __init__(  # noqa: PLR0913  what a job is made of; all named
+        self,
+        *,
+        plan: ReleasePlan,
+        stage: Stage,
+        deployment: DeploymentId,
+        position: int,
+        requested_by: str,
+        recorder: Recorder,
+        stop: Stop,
+    ) -> None:
+        self._plan = plan
+        self._stage = stage
+        self._deployment = deployment
+        self._job: Job = stage.jobs[position]
+        self._recorder = recorder
+        self._stop = stop
+        self._demands = DemandSet.of(self._job.pool, self._job.demands)
+        self._id = job_id(deployment, self._job.job)
+        self._variables = of_stage(plan, stage)
+        self._predefined = predefined(plan, deployment, self._job.job, requested_by)
+        self._deadline: datetime | None = None
+        self._finished: list[RunStatus] = []
+        self._lease = AgentLease(
+            LeaseTerms(
+                lease_id=f"{self._id}@{workflow.info().run_id[:8]}",
+                job_id=self._id,
+                queue=self._demands.queue,
+                title=self._job.job,
+                wait_for_agent=self._job.wait_for_agent,
+                rejoin=self._job.rejoin,
+            ),
+            stop,
+        )
+        self._fact = JobFact(
+            job_id=self._id,
+            deployment=str(deployment),
+            position=position,
+            job=self._job.job,
+            status=RunStatus.WAITING,
+            pool=self._job.pool,
+            demands=self._demands.demands,
+        )
+
+    def take(self, ready: AgentReady) -> None:
+        """Signal ``agent_ready``, for whichever lease it is."""
+        self._lease.take(ready)
+
+    async def run(self) -> RunStatus:
+        """Run the job to its end; every outcome is a status."""
+        await self._find_agent()
+        try:
+            async with self._lease:
+                status = await self._run_held()
+        except NoAgent as absence:
+            return await self._ended(RunStatus.FAILED, str(absence))
+        except AgentLost as loss:
+            return await self._ended(RunStatus.UNKNOWN, str(loss))
+        return await self._ended(status)
+
+    async def skip(self) -> RunStatus:
+        """Leave the job out because its condition does not hold."""
+        return await self._ended(RunStatus.SKIPPED, f"its condition is {self._job.condition}")
+
+    async def _find_agent(self) -> None:
+        await self._recorder.record(self._fact)
+        search = await workflow.execute_activity_method(
+            Agents.find_agent,
+            self._demands,
+            start_to_close_timeout=FIND_AGENT_TIMEOUT,
+            retry_policy=FIND_AGENT_RETRY,
+            summary=f"who has {self._demands}?",
+        )
+        waiting_for = search.absence or f"an agent of pool {self._job.pool} with {self._demands}"
+        self._fact = self._fact.model_copy(update={"waiting_for": waiting_for})
+        self._recorder.show("waiting", waiting_for)
+        await self._recorder.record(self._fact)
+
+    async def _run_held(self) -> RunStatus:
+        if self._stop.is_asked:
+            return RunStatus.CANCELED
+        now = workflow.now()
+        self._deadline = now + self._job.timeout if self._job.timeout else None
+        update = {"status": RunStatus.RUNNING, "agent": self._lease.agent, "lease_id": self._lease.lease_id}
+        self._fact = self._fact.model_copy(update={**update, "started_at": now, "waiting_for": ""})
+        await self._recorder.record(self._fact)
+        if not await self._downloaded():
+            return self._finished[-1]
+        for number, step in enumerate(self._job.steps, start=1):
+            if self._stop.is_asked:
+                return RunStatus.CANCELED
+            self._finished.append(await self._step(number, step))
+        return worst_run(self._finished)
+
+    async def _downloaded(self) -> bool:
+        wanted = self._job.download
+        pins = tuple(pin for pin in self._plan.artifacts if wanted == "all" or pin.alias in wanted)
+        if not pins or wanted == "none":
+            return True
+        unpack = tuple(alias for alias, artifact in self._plan.pipeline.artifacts.items() if artifact.unpack)
+        fact = self._step_fact(0, 1, DOWNLOAD_TITLE)
+        await self._started(fact)
+        download = workflow.start_activity_method(
+            AgentJob.download_artifacts,
+            DownloadRequest(lease_id=self._lease.lease_id, run_id=fact.run_id, artifacts=pins, unpack=unpack),
+            task_queue=self._lease.queue,
+            start_to_close_timeout=DOWNLOAD_TIMEOUT,
+            heartbeat_timeout=STEP_HEARTBEAT,
+            retry_policy=DOWNLOAD_RETRY,
+            summary=", ".join(f"{pin.alias} {pin.version}" for pin in pins)[:200],
+        )
+        status = await self._outcome(fact, download, DOWNLOAD_TIMEOUT)
+        self._finished.append(status)
+        return status == RunStatus.SUCCEEDED
+
+    async def _step(self, number: int, step: Step) -> RunStatus:
+        if not step.enabled or not should_run(step.condition, self._finished):
+            fact = self._step_fact(number, 1, step.title)
+            why = f"its condition is {step.condition}" if step.enabled else "it is not enabled"
+            await self._recorder.record(fact.model_copy(update={"status": RunStatus.SKIPPED, "reason": why}))
+            return RunStatus.SKIPPED
+        status = await self._try(number, 1, step)
+        for again in range(step.retries):
+            if not status.is_failure or self._lease.lost:
+                break
+            await self._pause(step, again + 1)
+            if self._stop.is_asked:
+                return RunStatus.CANCELED
+            status = await self._try(number, again + 2, step)
+        if status.is_failure and step.continue_on_error and not self._lease.lost:
+            return RunStatus.PARTIALLY_SUCCEEDED
+        return status
+
+    async def _pause(self, step: Step, failures: int) -> None:
+        """Wait 1, 4, 9 ... seconds before the next try."""
+        try:
+            await self._stop.wait(
+                lambda: False, within=timedelta(seconds=failures**2), summary=f"before {step.title} is tried again"
+            )
+        except TimeoutError:
+            return
+
+    async def _try(self, number: int, try_number: int, step: Step) -> RunStatus:
+        names = {environment_name(name): self._variables.secrets[name] for name in step.secrets}
+        fact = self._step_fact(number, try_number, step.title).model_copy(update={"secrets": names})
+        await self._started(fact)
+        running = workflow.start_activity_method(
+            AgentJob.run_step,
+            RunStep(
+                lease_id=self._lease.lease_id,
+                run_id=fact.run_id,
+                title=step.title,
+                script=step.run,
+                shell=step.shell,
+                timeout=step.timeout,
+                working_directory=step.working_directory,
+                environment=self._environment(step),
+                secrets=names,
+            ),
+            task_queue=self._lease.queue,
+            activity_id=f"{self._job.job}-{number}-try-{try_number}",
+            start_to_close_timeout=step.timeout + STEP_SLACK,
+            heartbeat_timeout=STEP_HEARTBEAT,
+            retry_policy=STEP_RETRY,
+            summary=f"{step.title} on {self._lease.agent}"[:200],
+        )
+        return await self._outcome(fact, running, step.timeout + STEP_SLACK)
+
+    def _environment(self, step: Step) -> dict[str, str]:
+        plain = {environment_name(name): value for name, value in self._variables.plain.items()}
+        return self._predefined | plain | step.environment
+
+    async def _outcome(
+        self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], at_most: timedelta
+    ) -> RunStatus:
+        """Wait for a run to end, or end it: because the agent is lost, the job's time is up, or a stop is asked."""
+        let_go(running)
+        left = min(at_most, self._deadline - workflow.now()) if self._deadline else at_most
+        why = RunStatus.CANCELED
+        try:
+            await self._stop.wait(
+                lambda: running.done() or self._lease.lost is not None,
+                within=max(left, timedelta(0)),
+                summary=f"time of job {self._job.job} is up",
+            )
+        except TimeoutError:
+            why = RunStatus.TIMED_OUT
+        if self._lease.lost is not None and not running.done():
+            running.cancel()
+            return await self._run_ended(fact, RunStatus.UNKNOWN, f"outcome unknown: {self._lease.lost}")
+        if running.done():
+            return await self._told(fact, running)
+        return await self._cut_short(fact, running, why)
+
+    async def _cut_short(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], why: RunStatus) -> RunStatus:
+        """Kill the step and wait until the agent says it is dead."""
+        await self._lease.cancel_step(fact.run_id)
+        ended = await self._stop.wait_regardless(
+            lambda: running.done() or self._lease.lost is not None,
+            within=AGENT_STOPS_WITHIN,
+            summary="the agent stops the step",
+        )
+        reason = "the job's time is up" if why == RunStatus.TIMED_OUT else str(self._stop.request)
+        if not ended or not running.done():
+            running.cancel()
+            return await self._run_ended(fact, RunStatus.UNKNOWN, f"{reason}; the agent did not say how it ended")
+        return await self._told(fact, running, cut_short=why, reason=reason)
+
+    async def _told(
+        self,
+        fact: StepFact,
+        running: workflow.ActivityHandle[StepEnd],
+        cut_short: RunStatus | None = None,
+        reason: str = "",
+    ) -> RunStatus:
+        """Record how the agent says the run ended."""
+        error = running.exception()
+        if error is not None:
+            return await self._run_ended(fact, cut_short or RunStatus.FAILED, reason or _explain(error))
+        end = running.result()
+        status = _OUTCOMES.get(end.outcome) or (RunStatus.FAILED if end.exit_code else RunStatus.SUCCEEDED)
+        if status == RunStatus.CANCELED and cut_short is not None:
+            status = cut_short
+        told = {
+            "status": status,
+            "exit_code": end.exit_code,
+            "reason": end.reason or (reason if status == cut_short else ""),
+            "log_size": end.log_size,
+            "log_sha256": end.log_sha256,
+            "started_at": end.started_at,
+            "finished_at": end.finished_at,
+        }
+        await self._recorder.record(fact.model_copy(update=told))
+        return status
+
+    async def _started(self, fact: StepFact) -> None:
+        self._recorder.show("in progress", f"{fact.title} on {self._lease.agent}")
+        await self._recorder.record(fact.model_copy(update={"status": RunStatus.RUNNING, "started_at": workflow.now()}))
+
+    async def _run_ended(self, fact: StepFact, status: RunStatus, reason: str) -> RunStatus:
+        update = {"status": status, "reason": reason, "finished_at": workflow.now()}
+        await self._recorder.record(fact.model_copy(update=update))
+        return status
+
+    def _step_fact(self, step: int, try_number: int, title: str) -> StepFact:
+        return StepFact(
+            run_id=step_run_id(self._id, step, try_number),
+            job_id=self._id,
+            step=step,
+            try_number=try_number,
+            title=title,
+            status=RunStatus.WAITING,
+        )
+
+    async def _ended(self, status: RunStatus, reason: str = "") -> RunStatus:
+        if status == RunStatus.UNKNOWN and not reason:
+            reason = self._lease.lost or ""
+        if status == RunStatus.CANCELED and not reason:
+            reason = str(self._stop.request)
+        update = {"status": status, "reason": reason, "waiting_for": "", "finished_at": workflow.now()}
+        await self._recorder.record(self._fact.model_copy(update=update))
+        return status
+
+
+def _explain(error: BaseException) -> str:
+    cause = error.cause if isinstance(error, ActivityError) else error
+    text = cause.message if isinstance(cause, ApplicationError) else str(cause)
+    return text[:2000]

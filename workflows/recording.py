@@ -1,0 +1,66 @@
+"""Keeping the tables, the search attributes and the current details in step with what a workflow decides."""
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from activities.records import Entry, Fact, Records
+from domain.release import ReleasePlan
+from workflows.options import RECORD_RETRY, RECORD_TIMEOUT
+
+PIPELINE = SearchAttributeKey.for_keyword("SlipwayPipeline")
+RELEASE = SearchAttributeKey.for_keyword("SlipwayRelease")
+STAGE = SearchAttributeKey.for_keyword("SlipwayStage")
+ENVIRONMENT = SearchAttributeKey.for_keyword("SlipwayEnvironment")
+STATUS = SearchAttributeKey.for_keyword("SlipwayStatus")
+WAITING_FOR = SearchAttributeKey.for_keyword("SlipwayWaitingFor")
+REQUESTED_BY = SearchAttributeKey.for_keyword("SlipwayRequestedBy")
+
+_LONGEST_KEYWORD = 200
+
+
+class Recorder:
+    """Writes entries in the order they are given, each once."""
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._shown: tuple[str, str] | None = None
+
+    async def record(self, *facts: Fact) -> None:
+        """Apply the facts to the tables; returns when they are there."""
+        self._sequence += 1
+        info = workflow.info()
+        await workflow.execute_local_activity_method(
+            Records.record,
+            Entry(
+                workflow_id=info.workflow_id,
+                run_id=info.run_id,
+                sequence=self._sequence,
+                at=workflow.now(),
+                facts=facts,
+            ),
+            start_to_close_timeout=RECORD_TIMEOUT,
+            retry_policy=RECORD_RETRY,
+            summary=", ".join(sorted({fact.fact for fact in facts})),
+        )
+
+    def show(self, status: str, waiting_for: str = "") -> None:
+        """Say in Temporal Web UI where the workflow stands, in one sentence."""
+        if self._shown == (status, waiting_for):
+            return
+        self._shown = (status, waiting_for)
+        workflow.set_current_details(f"**{status}**" + (f": {waiting_for}" if waiting_for else ""))
+        workflow.upsert_search_attributes(
+            [STATUS.value_set(status[:_LONGEST_KEYWORD]), WAITING_FOR.value_set(waiting_for[:_LONGEST_KEYWORD])]
+        )
+
+
+def search_attributes(plan: ReleasePlan, requested_by: str, *others: SearchAttributePair[str]) -> TypedSearchAttributes:
+    """What every workflow of a release is found by."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(PIPELINE, plan.id.pipeline),
+            SearchAttributePair(RELEASE, str(plan.id)),
+            SearchAttributePair(REQUESTED_BY, requested_by[:_LONGEST_KEYWORD]),
+            *others,
+        ]
+    )
