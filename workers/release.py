@@ -1,0 +1,125 @@
+"""The release worker: runs the workflows and the activities beside them. ``python -m workers.release``."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from integrations.artifact_sources import open_source
+from integrations.letters import HtmlLetters
+from integrations.sendgrid_mail import SendGridTransport
+from integrations.temporal import connect, register_search_attributes
+from temporalio.worker import Worker
+
+import process_log
+from activities.agents import Agents
+from activities.notifications import MailTransport, Notifications
+from activities.pinning import Pinning
+from activities.records import Records
+from domain.ids import RELEASE_QUEUE
+from settings import Settings
+from storage.agents import SqlAgentDirectory
+from storage.approvals import SqlApprovalLinks, SqlDeliveries
+from storage.clock import utc_now
+from storage.connections import SqlConnections
+from storage.database import Database
+from storage.mails import SqlOutbox
+from storage.manifests import SqlManifests
+from storage.records import SqlRecords
+from storage.sealing import Sealing
+from workers.registry import WORKFLOWS, release_activities
+from workers.sandbox import shared
+
+_log = structlog.get_logger()
+_STOP_WITHIN = timedelta(seconds=10)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish what is at hand."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    database = Database(settings.database_url)
+    await database.migrate()
+    identity = f"release-worker@{socket.gethostname()}:{os.getpid()}"
+    client = await connect(settings.temporal_address, settings.temporal_namespace, identity)
+    await register_search_attributes(client, settings.temporal_namespace)
+    worker = Worker(
+        client,
+        task_queue=RELEASE_QUEUE,
+        workflows=WORKFLOWS,
+        activities=_activities(settings, database),
+        workflow_runner=shared(),
+        max_cached_workflows=5000,
+        # After a kill -9 of another worker, its workflows answer queries again this soon.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        graceful_shutdown_timeout=_STOP_WITHIN,
+    )
+    await _work(worker, stop)
+    await database.close()
+
+
+async def _work(worker: Worker, stop: asyncio.Event) -> None:
+    working = asyncio.create_task(worker.run())
+    stopping = asyncio.create_task(stop.wait())
+    _log.info("release worker started", queue=RELEASE_QUEUE)
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        _log.info("release worker stopping")
+        # The SDK's shutdown can hang behind a proxy that does not know it.
+        async with asyncio.timeout(_STOP_WITHIN.total_seconds() + 5):
+            await worker.shutdown()
+    await working
+
+
+def _activities(settings: Settings, database: Database) -> list[Callable[..., Any]]:
+    key = settings.secret_key.get_secret_value()
+    sealing = Sealing(key)
+    notifications = Notifications(
+        SqlApprovalLinks(database, bytes.fromhex(key), settings.public_url),
+        HtmlLetters(settings.public_url),
+        SqlDeliveries(database),
+        _transport(settings, database, sealing),
+    )
+    return release_activities(
+        Records(SqlRecords(database)),
+        Pinning(open_source, SqlConnections(database, sealing), SqlManifests(database)),
+        Agents(SqlAgentDirectory(database, utc_now)),
+        notifications,
+    )
+
+
+def _transport(settings: Settings, database: Database, sealing: Sealing) -> MailTransport:
+    if settings.mail == "outbox":
+        return SqlOutbox(database, sealing, asyncio.get_running_loop())
+    return SendGridTransport(
+        settings.sendgrid_api_key.get_secret_value(),
+        settings.sendgrid_host,
+        settings.mail_from,
+        allow_http=settings.sendgrid_allow_http,
+    )
+
+
+def main() -> None:
+    """Leave by ``os._exit``: Temporal's core may abort a process that tears itself down."""
+    settings = Settings()  # type: ignore[call-arg]  # the secret key comes from the environment
+    process_log.configure(settings.log_format)
+    code = 0
+    try:
+        asyncio.run(run(settings))
+    except Exception:  # noqa: BLE001  the last stop of this process, and it is logged
+        _log.exception("release worker failed")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
