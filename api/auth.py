@@ -10,7 +10,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
 
 from api.services import Services, services_of
 from domain.refusal import Kind, NotAllowed, Refusal
@@ -50,12 +50,12 @@ async def caller(request: Request) -> Caller:
     services = services_of(request)
     bearer = _bearer(request)
     if bearer is not None:
-        return await _known(services, bearer)
+        return await known(services, bearer)
     cookie = request.cookies.get(SESSION_COOKIE)
     if not cookie:
         raise NotAuthenticated("sign in, or send a token: Authorization: Bearer <token>")
     require_same_origin(request)
-    found = await _known(services, cookie)
+    found = await known(services, cookie)
     if found.role == Role.AGENT:
         raise NotAuthenticated("this token is not valid (any more)")
     return Caller(subject=found.subject, role=found.role, token_id=found.token_id, is_browser=True)
@@ -66,7 +66,8 @@ def _bearer(request: Request) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else None
 
 
-async def _known(services: Services, value: str) -> Caller:
+async def known(services: Services, value: str) -> Caller:
+    """Whose token this is; raises NotAuthenticated."""
     if is_bootstrap_token(services, value):
         return Caller(subject=services.bootstrap_admin, role=Role.ADMIN, token_id=None)
     row = await tokens.authenticate(services.database, value, services.clock())
@@ -133,6 +134,6 @@ AgentCaller = Annotated[Caller, Depends(Needs(Role.AGENT))]
 PUBLIC = Depends(Public())
 
 
-def needs(role: Role) -> Needs:
-    """For ``dependencies=[Depends(needs(Role.X))]`` where the route does not look at its caller."""
-    return Needs(role)
+def needs(role: Role) -> params.Depends:
+    """For ``dependencies=[needs(Role.VIEWER)]`` where the route does not look at its caller."""
+    return params.Depends(Needs(role))

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from api.orchestrator import Orchestrator
@@ -35,3 +35,6 @@ def services_of(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services), "create_app puts them there"
     return services
+
+
+ServicesHere = Annotated[Services, Depends(services_of)]

@@ -5,6 +5,9 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from domain.approval import Choice, Moment, Verdict
+from domain.artifact import Manifest
+from domain.connection import ConnectionKind
+from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 
 
@@ -286,3 +289,107 @@ class MailText(MailView):
 
     text: str
     html: str
+
+
+class CallerView(View):
+    """Who calls, and with which role."""
+
+    subject: str
+    role: Role
+
+
+class ConnectionView(View):
+    """A connection, without its token."""
+
+    name: str
+    kind: ConnectionKind
+    url: str
+    user: str
+    ca: str | None
+
+
+class GroupView(View):
+    """A group and the people in it."""
+
+    name: str
+    members: list[str]
+
+
+class EnrolmentView(View):
+    """A one-time token that lets an agent in."""
+
+    token: str
+    pool: str
+    expires_at: datetime
+
+
+class EnrolledView(View):
+    """A new agent's name and pool, and the bearer token it uses from now on."""
+
+    name: str
+    pool: str
+    credential: str
+
+
+class PulseView(View):
+    """The answer to a heartbeat: the task queues that the agent polls."""
+
+    pool: str
+    queues: list[str]
+    server_time: datetime
+
+
+class SecretValues(View):
+    """Secrets of one step run, by environment name."""
+
+    values: dict[str, str]
+
+
+class ConnectionWithToken(View):
+    """A connection with its token, for the agent that holds the job."""
+
+    name: str
+    kind: ConnectionKind
+    url: str
+    user: str
+    token: str
+    ca: str | None
+
+
+class ArtifactToFetch(View):
+    """One artifact of a download: its files, and how to sign in where they are."""
+
+    alias: str
+    manifest: Manifest
+    connection: ConnectionWithToken | None
+
+
+class ArtifactsToFetch(View):
+    """The artifacts of a download."""
+
+    artifacts: list[ArtifactToFetch]
+
+
+class LogSize(View):
+    """How many bytes of the log have arrived."""
+
+    size: int
+
+
+class HealthView(View):
+    """The process lives."""
+
+    status: str
+
+
+class ReadinessView(View):
+    """Whether the process can work, and how each part is: ok or failed."""
+
+    status: str
+    parts: dict[str, str]
+
+
+class VersionView(View):
+    """The version of the server."""
+
+    version: str

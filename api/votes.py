@@ -20,6 +20,8 @@ _TOLD_FOR_GOOD = {
     ReceiptKind.REQUESTER_MAY_NOT_APPROVE,
 }
 
+STORED = "Your answer is stored and will be counted as soon as a worker is back."
+
 
 class NoSuchApproval(NotFound):
     """Nobody was asked for this approval (yet)."""

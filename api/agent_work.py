@@ -1,0 +1,135 @@
+"""What an agent fetches and sends for the step runs it holds: secrets, artifacts, logs. Nothing of anybody else's."""
+
+import structlog
+from fastapi import APIRouter, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from activities.artifact_source import UnknownConnection
+from activities.pinning import connection_name
+from api.auth import AgentCaller, Caller
+from api.errors import documented
+from api.inputs import Offset, StepRun
+from api.services import Services, ServicesHere
+from api.views import ArtifactsToFetch, ArtifactToFetch, ConnectionWithToken, LogSize, SecretValues
+from domain.artifact import Manifest, PinnedArtifact
+from domain.ids import DeploymentId
+from domain.refusal import Kind, NotAllowed, Refusal
+from domain.release import ReleasePlan
+from domain.status import RunStatus
+from storage import connections, deployments, logs, manifests, releases, secrets
+from storage.tables import JobRow, StepRunRow
+
+router = APIRouter(prefix="/agent/step-runs", tags=["agent work"], responses=documented(401, 403, 422))
+_log = structlog.get_logger("slipway.api")
+
+
+class NotYourRun(NotAllowed):
+    """The step run is none of a job that this agent holds, or it does not run now."""
+
+
+class LogClosed(Refusal):
+    """The run has ended, and these bytes lie beyond the end that it told."""
+
+    kind = Kind.CONFLICT
+
+
+@router.get("/{run_id:path}/secrets", operation_id="get_step_secrets", summary="Fetch the secrets of a running step")
+async def get_step_secrets(run_id: StepRun, caller: AgentCaller, services: ServicesHere) -> SecretValues:
+    """Those that the step names, while it runs, for the agent that holds its job."""
+    async with services.database.reading() as session:
+        run, _ = await _running(session, run_id, caller)
+        stored = await secrets.values(session, services.sealing, run.secrets.values())
+    _log.info("secrets fetched", run=run_id, agent=caller.subject, secrets=sorted(run.secrets.values()))
+    return SecretValues(values={name: stored[secret] for name, secret in run.secrets.items()})
+
+
+@router.get(
+    "/{run_id:path}/artifacts",
+    operation_id="get_step_artifacts",
+    summary="Fetch what a running download needs",
+    responses=documented(404),
+)
+async def get_step_artifacts(run_id: StepRun, caller: AgentCaller, services: ServicesHere) -> ArtifactsToFetch:
+    """The manifests of the job's artifacts, and the connections where their files are."""
+    async with services.database.reading() as session:
+        run, job = await _running(session, run_id, caller)
+        if run.step != 0:
+            raise _refused(caller, run_id, f"step run {run_id} is no download")
+        pins = await _pins_of(session, job)
+        found = [(pin.alias, await manifests.get(session, pin.manifest_id)) for pin in pins]
+    fetched = [
+        ArtifactToFetch(alias=alias, manifest=manifest, connection=await _connection(services, manifest))
+        for alias, manifest in found
+    ]
+    return ArtifactsToFetch(artifacts=fetched)
+
+
+@router.put(
+    "/{run_id:path}/log",
+    operation_id="append_log",
+    summary="Send a piece of a step run's log",
+    responses=documented(409, 413),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def append_log(
+    run_id: StepRun, offset: Offset, request: Request, caller: AgentCaller, services: ServicesHere
+) -> LogSize:
+    """Bytes that arrived before are dropped; a gap is refused with the ``size`` to go on from.
+
+    Late bytes are taken after the run has ended, up to the size it told.
+    """
+    data = await request.body()
+    async with services.database.transaction() as session:
+        run, _ = await _held(session, run_id, caller)
+        if run.log_size is not None and offset + len(data) > run.log_size:
+            raise LogClosed(f"the run has ended with a log of {run.log_size} bytes")
+        return LogSize(size=await logs.append(session, run_id, offset, data))
+
+
+async def _running(session: AsyncSession, run_id: str, caller: Caller) -> tuple[StepRunRow, JobRow]:
+    run, job = await _held(session, run_id, caller)
+    if run.status != RunStatus.RUNNING:
+        raise _refused(caller, run_id, f"step run {run_id} does not run now")
+    return run, job
+
+
+async def _held(session: AsyncSession, run_id: str, caller: Caller) -> tuple[StepRunRow, JobRow]:
+    """The run and its job; an unknown run and another agent's are not told apart."""
+    run = await deployments.step_run(session, run_id)
+    job = await deployments.job(session, run.job_id) if run is not None else None
+    if run is None or job is None or job.agent != caller.subject:
+        raise _refused(caller, run_id, f"step run {run_id} is none of a job that {caller.subject} holds")
+    return run, job
+
+
+def _refused(caller: Caller, run_id: str, why: str) -> NotYourRun:
+    _log.warning("agent refused", agent=caller.subject, run=run_id, why=why)
+    return NotYourRun(why)
+
+
+async def _pins_of(session: AsyncSession, job: JobRow) -> list[PinnedArtifact]:
+    """What the job downloads, in the plan's order."""
+    deployment = DeploymentId.parse(job.deployment)
+    row = await releases.get(session, deployment.release)
+    assert row is not None, "a job belongs to a release"
+    plan = ReleasePlan.model_validate(row.plan)
+    stage = plan.pipeline.stage(deployment.stage)
+    download = next(known.download for known in stage.jobs if known.job == job.job)
+    if download == "none":
+        return []
+    return [pin for pin in plan.artifacts if download == "all" or pin.alias in download]
+
+
+async def _connection(services: Services, manifest: Manifest) -> ConnectionWithToken | None:
+    name = connection_name(manifest.source)
+    if name is None:
+        return None
+    found = await connections.SqlConnections(services.database, services.sealing).connection(name)
+    if found is None:
+        raise UnknownConnection(f"there is no connection {name}; an admin can add it")
+    return ConnectionWithToken(**found.model_dump(exclude={"token"}), token=found.token.get_secret_value())

@@ -1,0 +1,67 @@
+"""The application: every router, every error as a problem, the sweep beside it. Deny by default."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from api import (
+    agent_work,
+    agents,
+    approvals,
+    deployments,
+    health,
+    logs,
+    outbox,
+    pages,
+    pipelines,
+    releases,
+    tokens,
+    vault,
+)
+from api.edge import Edge
+from api.errors import answer_errors
+from api.health import installed_version
+from api.links import PREFIX
+from api.release_start import sweep_for_ever
+from api.rights import require_declared_rights
+from api.services import Services
+
+_OPENAPI = f"{PREFIX}/openapi.json"
+_IN_THE_API = (releases, deployments, approvals, pipelines, agents, agent_work, logs, vault, tokens, outbox)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The whole application. Raises UndeclaredRight rather than serve a route that forgot its right."""
+    app = FastAPI(
+        title="Slipway",
+        summary="Release management on Temporal.",
+        version=installed_version(),
+        openapi_url=_OPENAPI,
+        docs_url=None,  # their pages load scripts from elsewhere, which our content policy forbids
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.services = services
+    answer_errors(app)
+    for module in _IN_THE_API:
+        app.include_router(module.router, prefix=PREFIX)
+    app.include_router(health.router)
+    app.include_router(pipelines.schemas)
+    app.include_router(pages.router)
+    app.add_middleware(Edge)
+    require_declared_rights(app, open_paths=frozenset({_OPENAPI}))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    sweep = asyncio.create_task(sweep_for_ever(app.state.services))
+    try:
+        yield
+    finally:
+        sweep.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweep

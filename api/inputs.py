@@ -1,0 +1,68 @@
+"""What comes in: the strict base of bodies, and the parts of paths with their limits."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+from domain.ids import SLUG_PATTERN, DeploymentId, ReleaseId
+
+_LARGEST_NUMBER = 2**31 - 1
+_STEP_RUN = r"^[A-Za-z0-9._-]+/[0-9]{1,9}/[A-Za-z0-9._-]+/[0-9]{1,9}/[A-Za-z0-9._-]+/[0-9]{1,4}/[0-9]{1,4}$"
+
+Slug = Annotated[str, Path(pattern=SLUG_PATTERN)]
+Number = Annotated[int, Path(ge=1, le=_LARGEST_NUMBER)]
+StepRun = Annotated[
+    str,
+    Path(pattern=_STEP_RUN, max_length=270, description="webshop/41/prod/1/deploy/2/1: step (from 1), then the try."),
+]
+Offset = Annotated[int, Query(ge=0, le=_LARGEST_NUMBER, description="Bytes from the start of the log.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=400, description="next_cursor of the page before.")]
+Mail = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, max_length=320, pattern=r"^[^\s@:<>,]+@[^\s@:<>,]+$"),
+]
+SlugText = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
+
+
+class Body(BaseModel):
+    """A JSON body. Unknown fields are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, written: Any) -> Any:
+        """PostgreSQL keeps no NUL in text."""
+        if _has_nul(written):
+            raise ValueError("must not contain the NUL character")
+        return written
+
+
+def _has_nul(written: object) -> bool:
+    """Without recursion: a body may be nested deeper than the stack."""
+    left = [written]
+    while left:
+        part = left.pop()
+        if isinstance(part, str) and "\0" in part:
+            return True
+        if isinstance(part, dict):
+            left += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            left += part
+    return False
+
+
+def release_id(pipeline: Slug, number: Number) -> ReleaseId:
+    """From ``/{pipeline}/{number}``."""
+    return ReleaseId(pipeline=pipeline, number=number)
+
+
+def deployment_id(pipeline: Slug, number: Number, stage: Slug, attempt: Number) -> DeploymentId:
+    """From ``/{pipeline}/{number}/{stage}/{attempt}``."""
+    return DeploymentId(release=release_id(pipeline, number), stage=stage, attempt=attempt)
+
+
+Release = Annotated[ReleaseId, Depends(release_id)]
+Deployment = Annotated[DeploymentId, Depends(deployment_id)]

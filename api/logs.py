@@ -1,0 +1,133 @@
+"""Logs of step runs over HTTP: bytes from an offset, or followed live as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.auth import needs
+from api.errors import documented
+from api.inputs import Offset, StepRun
+from api.log_text import whole_characters
+from api.services import Services, ServicesHere
+from domain.refusal import NotFound
+from domain.role import Role
+from domain.status import RunStatus
+from storage import deployments, logs
+
+router = APIRouter(
+    prefix="/logs", tags=["logs"], dependencies=[needs(Role.VIEWER)], responses=documented(401, 403, 404, 422)
+)
+
+_LONGEST_ANSWER = 1024 * 1024
+_PIECE = 64 * 1024
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 1.0
+_LATE_BYTES_SECONDS = 30.0
+
+
+class NoSuchRun(NotFound):
+    """There is no such step run (yet)."""
+
+
+@router.get(
+    "/{run_id:path}/text",
+    operation_id="get_log",
+    summary="Read a log from an offset",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "The bytes, exactly as the step wrote them"}},
+)
+async def get_log(
+    run_id: StepRun,
+    services: ServicesHere,
+    offset: Offset = 0,
+    limit: Annotated[int, Query(ge=1, le=_LONGEST_ANSWER)] = _LONGEST_ANSWER,
+) -> Response:
+    """At most ``limit`` bytes; the header ``X-Log-Size`` tells how many there are by now."""
+    async with services.database.reading() as session:
+        if await deployments.step_run(session, run_id) is None:
+            raise NoSuchRun(f"there is no step run {run_id}")
+        data = await logs.read(session, run_id, offset, limit)
+        size = await logs.size(session, run_id)
+    return Response(data, media_type="text/plain; charset=utf-8", headers={"X-Log-Size": str(size)})
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one look at the store shows: bytes from an offset on, and how the run stands."""
+
+    data: bytes
+    status: RunStatus
+    log_size: int
+
+
+@dataclass
+class Follower:
+    """One reader of one log, from a byte offset to the end."""
+
+    services: Services
+    run_id: str
+    offset: int
+
+    async def events(self) -> AsyncIterator[ServerSentEvent]:
+        """Pieces of text, each with the offset after it as its id; then ``end``, when no more can come."""
+        wait, waited = _FIRST_WAIT_SECONDS, 0.0
+        while True:
+            look = await _look(self.services, self.run_id, self.offset)
+            is_last = self._is_last(look, waited)
+            length = len(look.data) if is_last else whole_characters(look.data)
+            if length:
+                self.offset += length
+                wait, waited = _FIRST_WAIT_SECONDS, 0.0
+                yield ServerSentEvent(data=look.data[:length].decode(errors="replace"), id=str(self.offset))
+            elif is_last:
+                end = {"status": look.status, "size": self.offset}
+                yield ServerSentEvent(event="end", data=end, id=str(self.offset))
+                return
+            else:
+                await asyncio.sleep(wait)
+                waited, wait = waited + wait, min(wait * 1.5, _LONGEST_WAIT_SECONDS)
+
+    def _is_last(self, look: _Look, waited: float) -> bool:
+        """Whether nothing follows these bytes: all that was told has come, or what is missing is not coming."""
+        if not look.status.is_final or len(look.data) == _PIECE:
+            return False
+        return self.offset + len(look.data) >= look.log_size or waited > _LATE_BYTES_SECONDS
+
+
+async def follower(
+    run_id: StepRun,
+    services: ServicesHere,
+    offset: Offset = 0,
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
+) -> Follower:
+    """Where the reader is: after the last event it has seen, or at ``offset``. Raises NoSuchRun."""
+    reader = Follower(services, run_id, offset if last_event_id is None else last_event_id)
+    await _look(services, run_id, reader.offset)
+    return reader
+
+
+@router.get(
+    "/{run_id:path}/follow",
+    operation_id="follow_log",
+    summary="Follow a log live",
+    response_class=EventSourceResponse,
+)
+async def follow_log(reader: Annotated[Follower, Depends(follower)]) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events. ``id`` is the byte offset after the piece, so ``Last-Event-ID`` goes on without loss."""
+    async for event in reader.events():
+        yield event
+
+
+async def _look(services: Services, run_id: str, offset: int) -> _Look:
+    """Raises NoSuchRun."""
+    async with services.database.reading() as session:
+        run = await deployments.step_run(session, run_id)
+        if run is None:
+            raise NoSuchRun(f"there is no step run {run_id}")
+        data = await logs.read(session, run_id, offset, _PIECE)
+    return _Look(data=data, status=RunStatus(run.status), log_size=run.log_size or 0)

@@ -1,0 +1,138 @@
+"""Making a release: one row however often and however concurrently it is asked for, then its workflow.
+
+Row and idempotency key are one transaction. Should the workflow not start then, the row stays and the sweep starts
+it: starting twice is starting once, because the release's id is the workflow's.
+"""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.services import Services
+from domain.ids import ReleaseId
+from domain.pipeline import Pipeline
+from domain.refusal import NotFound, Refusal
+from domain.release import ReleasePlan, ReleaseRequest, freeze
+from storage import groups, pipelines, releases
+
+_SWEEP_EVERY_SECONDS = 5.0
+_UNSTARTED_FOR = timedelta(seconds=5)
+_log = structlog.get_logger("slipway.api")
+
+
+class NoSuchPipeline(NotFound):
+    """There is no pipeline of that name."""
+
+
+class KeyReused(Refusal):
+    """The Idempotency-Key was used with another request before."""
+
+
+class _KeyTaken(Exception):  # noqa: N818  reads as what happened
+    """Another request with the same key got there first, after we had looked."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A request for a release, by whom, and the key under which its answer is remembered."""
+
+    pipeline: str
+    request: ReleaseRequest
+    requested_by: str
+    key: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """What a repeated request must equal."""
+        return hashlib.sha256(f"{self.pipeline}\0{self.request.model_dump_json()}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Made:
+    """The release; ``is_new`` is False when an earlier request with the same key had made it."""
+
+    release: ReleaseId
+    is_new: bool
+
+
+async def make_release(services: Services, order: Order) -> Made:
+    """Keep the release and start it; raises a Refusal that names what is wrong, NoSuchPipeline, KeyReused."""
+    try:
+        plan = await _keep(services, order)
+    except _KeyTaken:
+        plan = None
+    if plan is None:
+        return Made(await _made_before(services, order), is_new=False)
+    await start(services, plan)
+    return Made(plan.id, is_new=True)
+
+
+async def _keep(services: Services, order: Order) -> ReleasePlan | None:
+    """The new release's plan; None when the key is known already."""
+    async with services.database.transaction() as session:
+        if order.key and await releases.remembered(session, order.requested_by, order.key):
+            return None
+        plan = await _freeze(session, services, order)
+        await releases.add(session, plan, plan.requested_at)
+        if order.key and not await releases.remember(
+            session, order.requested_by, order.key, order.hash, plan.id, plan.requested_at
+        ):
+            raise _KeyTaken
+        return plan
+
+
+async def _freeze(session: AsyncSession, services: Services, order: Order) -> ReleasePlan:
+    revision = await pipelines.latest(session, order.pipeline)
+    if revision is None:
+        raise NoSuchPipeline(f"there is no pipeline {order.pipeline}")
+    number = await releases.next_number(session, order.pipeline)
+    return freeze(
+        Pipeline.model_validate(revision.definition),
+        order.request,
+        release=ReleaseId(pipeline=order.pipeline, number=number),
+        revision=revision.revision,
+        requested_by=order.requested_by,
+        now=services.clock(),
+        groups=await groups.all_groups(session),
+    )
+
+
+async def _made_before(services: Services, order: Order) -> ReleaseId:
+    async with services.database.reading() as session:
+        known = await releases.remembered(session, order.requested_by, order.key or "")
+    assert known is not None, "the key was there a moment ago, and is kept for a day"
+    if known.request_hash != order.hash:
+        raise KeyReused("this Idempotency-Key was used for another request; use a new one")
+    return ReleaseId.parse(known.release)
+
+
+async def start(services: Services, plan: ReleasePlan) -> None:
+    """Start the release's workflow. Failing is no refusal: the sweep tries again."""
+    try:
+        run_id = await services.orchestrator.start_release(plan)
+        async with services.database.transaction() as session:
+            await releases.mark_started(session, plan.id, run_id, services.clock())
+    except Exception as error:  # noqa: BLE001  recorded, and made good by the sweep
+        _log.warning("release not started yet", release=str(plan.id), error=type(error).__name__)
+
+
+async def start_unstarted(services: Services) -> None:
+    """Start every release that was accepted a while ago and whose workflow nobody has seen."""
+    async with services.database.reading() as session:
+        rows = await releases.unstarted(session, services.clock() - _UNSTARTED_FOR)
+    for row in rows:
+        await start(services, ReleasePlan.model_validate(row.plan))
+
+
+async def sweep_for_ever(services: Services) -> None:
+    """Runs beside the application."""
+    while True:
+        try:
+            await start_unstarted(services)
+        except Exception as error:  # noqa: BLE001  recorded; the next round comes
+            _log.warning("sweep failed", error=type(error).__name__)
+        await asyncio.sleep(_SWEEP_EVERY_SECONDS)

@@ -1,0 +1,201 @@
+"""Releases over HTTP: make one, look at them, cancel one, deploy a stage again."""
+
+# ruff: noqa: FAST003  the parts of a release's path are read by a dependency
+
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import Field, StringConstraints
+
+from api.auth import Releaser, needs
+from api.cancellation import AlreadyOver, Cancellation
+from api.errors import documented
+from api.inputs import Body, Cursor, Limit, Release, Slug, SlugText
+from api.queries import release_page, release_row, release_view
+from api.release_start import Order, make_release, start
+from api.services import Services, ServicesHere
+from api.views import ReleasePage, ReleaseView
+from domain.ids import SLUG_PATTERN, ReleaseId
+from domain.pipeline import VariableName
+from domain.refusal import Kind, NotFound, Refusal
+from domain.release import ReleasePlan, ReleaseRequest
+from domain.role import Role
+from domain.status import ReleaseStatus, StageStatus
+from storage import releases
+from storage.tables import ReleaseRow
+from workflows.release import DeployRequest, ReleaseInput
+from workflows.stopping import CancelRequest
+
+router = APIRouter(prefix="/releases", tags=["releases"], responses=documented(401, 403, 422))
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="The same key with the same body gives the same release, for 24 hours.",
+    ),
+]
+
+
+class NewRelease(Body):
+    """What to release. ``versions`` by artifact alias, ``variables`` by name, both only where not the default."""
+
+    pipeline: SlugText
+    versions: dict[SlugText, Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
+        default_factory=dict, max_length=100
+    )
+    variables: dict[VariableName, Annotated[str, StringConstraints(max_length=32_768)]] = Field(
+        default_factory=dict, max_length=200
+    )
+    manual_stages: tuple[SlugText, ...] = Field(default=(), max_length=100)
+    description: str = Field(default="", max_length=4000)
+
+    @property
+    def request(self) -> ReleaseRequest:
+        return ReleaseRequest(
+            versions=self.versions,
+            variables=self.variables,
+            manual_stages=self.manual_stages,
+            description=self.description,
+        )
+
+
+class StageDeployment(Body):
+    """Why the stage is deployed (again)."""
+
+    comment: str = Field(default="", max_length=1000)
+
+
+class NoSuchStage(NotFound):
+    """The release has no stage of that name."""
+
+
+class Abandoned(Refusal):
+    """An abandoned release is never deployed again."""
+
+    kind = Kind.CONFLICT
+
+
+@router.post(
+    "",
+    status_code=201,
+    operation_id="create_release",
+    summary="Make a release and start it",
+    responses=documented(404),
+)
+async def create_release(
+    new: NewRelease,
+    caller: Releaser,
+    services: ServicesHere,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> ReleaseView:
+    """The answer to a repeated request is the same release, told by the header ``Idempotent-Replayed``."""
+    order = Order(pipeline=new.pipeline, request=new.request, requested_by=caller.subject, key=idempotency_key)
+    made = await make_release(services, order)
+    async with services.database.reading() as session:
+        view = await release_view(session, services, made.release)
+    response.headers["Location"] = view.links.self
+    if not made.is_new:
+        response.headers["Idempotent-Replayed"] = "true"
+    return view
+
+
+@router.get("", dependencies=[needs(Role.VIEWER)], operation_id="list_releases", summary="List releases, newest first")
+async def list_releases(
+    services: ServicesHere,
+    pipeline: Annotated[str | None, Query(pattern=SLUG_PATTERN)] = None,
+    status: ReleaseStatus | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> ReleasePage:
+    """Go on with ``next_cursor`` as ``cursor``."""
+    async with services.database.reading() as session:
+        return await release_page(session, services, pipeline=pipeline, status=status, limit=limit, cursor=cursor)
+
+
+@router.get(
+    "/{pipeline}/{number}",
+    dependencies=[needs(Role.VIEWER)],
+    operation_id="get_release",
+    summary="Show a release with all that belongs to it",
+    responses=documented(404),
+)
+async def get_release(release: Release, services: ServicesHere) -> ReleaseView:
+    """Its stages, deployments, approvals, jobs, steps and history."""
+    async with services.database.reading() as session:
+        return await release_view(session, services, release)
+
+
+@router.post(
+    "/{pipeline}/{number}/cancel",
+    status_code=202,
+    operation_id="cancel_release",
+    summary="Cancel a release and its deployments",
+    responses=documented(404, 409),
+)
+async def cancel_release(release: Release, why: Cancellation, caller: Releaser, services: ServicesHere) -> ReleaseView:
+    """Accepted; the release is canceled once its deployments have stopped."""
+    row = await _row(services, release)
+    if ReleaseStatus(row.status).is_final:
+        raise AlreadyOver(f"release {release} is {row.status}")
+    if row.started_at is None:
+        await start(services, ReleasePlan.model_validate(row.plan))
+    await services.orchestrator.cancel_release(release, CancelRequest(by=caller.subject, reason=why.reason))
+    async with services.database.reading() as session:
+        return await release_view(session, services, release)
+
+
+@router.post(
+    "/{pipeline}/{number}/stages/{stage}/deploy",
+    status_code=202,
+    operation_id="deploy_stage",
+    summary="Deploy a stage, again or for the first time",
+    responses=documented(404, 409),
+)
+async def deploy_stage(
+    release: Release,
+    stage: Slug,
+    why: StageDeployment,
+    caller: Releaser,
+    services: ServicesHere,
+    idempotency_key: IdempotencyKey = None,
+) -> ReleaseView:
+    """Also for a release that ended long ago: that is how one rolls back."""
+    resumed = await _resumed(services, release, stage)
+    request = DeployRequest(
+        stage=stage,
+        requested_by=caller.subject,
+        request_id=f"{caller.subject} {idempotency_key or uuid4().hex}",
+        comment=why.comment,
+    )
+    await services.orchestrator.deploy_stage(resumed, request)
+    async with services.database.reading() as session:
+        return await release_view(session, services, release)
+
+
+async def _row(services: Services, release: ReleaseId) -> ReleaseRow:
+    async with services.database.reading() as session:
+        return await release_row(session, release)
+
+
+async def _resumed(services: Services, release: ReleaseId, stage: str) -> ReleaseInput:
+    """What a release that has ended goes on from: its plan with the pinned artifacts, and how its stages stand."""
+    async with services.database.reading() as session:
+        row = await release_row(session, release)
+        stages = await releases.stages(session, release)
+    if row.status == ReleaseStatus.ABANDONED:
+        raise Abandoned(f"release {release} is abandoned")
+    if stage not in {known.stage for known in stages}:
+        raise NoSuchStage(f"release {release} has no stage {stage}")
+    return ReleaseInput(
+        plan=ReleasePlan.model_validate(row.plan),
+        statuses={known.stage: _carried(StageStatus(known.status)) for known in stages},
+        attempts={known.stage: known.attempt for known in stages},
+        is_resumed=row.started_at is not None,
+    )
+
+
+def _carried(status: StageStatus) -> StageStatus:
+    """A stage that still seems to run in a release that has ended was cut off by an operator."""
+    return StageStatus.CANCELED if status.is_running else status
