@@ -1,0 +1,243 @@
+"""A whole installation of real processes for a story: Temporal server, stand-ins, API, release worker, agents.
+
+Every process can be killed with -9 and started again. Nothing is faked but what stands for other companies' servers.
+"""
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx2
+
+from local.child import Program
+from local.programs import Programs, url
+from local.state_folder import Memory
+
+T = TypeVar("T")
+_PORTS = ("temporal", "ui", "api", "jenkins", "azure", "sendgrid")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on now."""
+    held = []
+    for _ in range(count):
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        held.append(listening)
+    ports = [listening.getsockname()[1] for listening in held]
+    for listening in held:
+        listening.close()
+    return ports
+
+
+def wait_for(condition: Callable[[], T], within: float = 30.0, what: str = "") -> T:
+    """The first true value of the condition."""
+    deadline = time.monotonic() + within
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {within} s: {what or condition}"
+        time.sleep(0.05)
+
+
+class Installation:
+    """Processes by name. ``with Installation(folder) as slipway: ...`` stops them all at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "logs").mkdir(parents=True)
+        self.memory = Memory(ports=dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
+        self.memory.api_url = url(self.memory.ports["api"])
+        self.programs = Programs(folder, self.memory, os.environ, mail="outbox")
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._agents: dict[str, Program] = {}
+        self.http = httpx2.Client(
+            base_url=self.memory.api_url,
+            headers={"authorization": f"Bearer {self.memory.admin_token}"},
+            timeout=15,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        for name in ("temporal", "stand-ins", "api", "worker"):
+            self.start(name)
+        wait_for(self.is_ready, what="the API is ready")
+        self._connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+        for name in reversed(list(self._processes)):
+            self.kill(name)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def _connect(self) -> None:
+        jenkins = {
+            "kind": "jenkins",
+            "url": url(self.memory.ports["jenkins"]),
+            "user": "slipway",
+            "token": "jenkins-token",
+        }
+        azure = {"kind": "azure-pipelines", "url": url(self.memory.ports["azure"]) + "/contoso", "token": "azure-pat"}
+        self.ok("PUT", "/api/v1/connections/ci", json=jenkins)
+        self.ok("PUT", "/api/v1/connections/contoso", json=azure)
+
+    def _program(self, name: str) -> Program:
+        made = {
+            "temporal": self.programs.temporal,
+            "stand-ins": self.programs.stand_ins,
+            "api": self.programs.api,
+            "worker": self.programs.worker,
+        }
+        return self._agents.get(name) or made[name]()
+
+    def start(self, name: str) -> None:
+        """Start the process of this name (again)."""
+        program = self._program(name)
+        with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=program.folder,
+                env=dict(program.environment),
+                start_new_session=True,
+            )
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """End the process, by default without a chance to tidy up. Fails when it was dead already."""
+        process = self._processes.pop(name)
+        if process.poll() is None:
+            os.kill(process.pid, number)
+        process.wait(20)
+
+    def kill_alive(self, name: str) -> None:
+        """Kill -9, having seen that it lives: a fault that did not fire proves nothing."""
+        assert self._processes[name].poll() is None, f"{name} was dead before it was killed: {self.log(name)[-2000:]}"
+        self.kill(name)
+
+    def is_alive(self, name: str) -> bool:
+        return self._processes[name].poll() is None
+
+    def agent(self, name: str, *labels: str, slots: int = 2, pool: str = "default") -> None:
+        """Enrol and start an agent with these capabilities, and wait until it is online."""
+        token = self.ok("POST", "/api/v1/agents/enrolment-tokens", json={"pool": pool})["token"]
+        program = self.programs.agent(token)
+        own = {
+            "SLIPWAY_AGENT_NAME": name,
+            "SLIPWAY_AGENT_STATE": str(self.folder / "agents" / name),
+            "SLIPWAY_AGENT_SLOTS": str(slots),
+            "SLIPWAY_AGENT_LABELS": ",".join(labels),
+        }
+        self._agents[name] = Program(
+            name=name, command=program.command, environment={**program.environment, **own}, folder=program.folder
+        )
+        self.start(name)
+        wait_for(lambda: self._is_online(name), what=f"agent {name} is online")
+
+    def _is_online(self, name: str) -> bool:
+        agents = self.ok("GET", "/api/v1/agents")
+        items = agents["items"] if isinstance(agents, dict) else agents
+        return any(agent["name"] == name and agent["is_online"] for agent in items)
+
+    def log(self, name: str) -> str:
+        return (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def ok(self, method: str, path: str, **request: Any) -> Any:
+        """The JSON answer of a request that must succeed."""
+        response = self.http.request(method, path, **request)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
+
+    def token(self, subject: str, role: str) -> str:
+        """A fresh token of a person."""
+        body = {"name": "story", "subject": subject, "role": role, "days": 1}
+        return str(self.ok("POST", "/api/v1/tokens", json=body)["value"])
+
+    def apply(self, definition: dict[str, Any]) -> None:
+        """Save a pipeline."""
+        self.ok("POST", "/api/v1/pipelines", json=definition)
+
+    def release(self, pipeline: str, **request: Any) -> str:
+        """Create a release as rita; its id."""
+        answer = self.http.post(
+            "/api/v1/releases",
+            json={"pipeline": pipeline, **request},
+            headers={
+                "authorization": f"Bearer {self.token('rita@example.com', 'releaser')}",
+                "idempotency-key": secrets.token_hex(8),
+            },
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def view(self, release: str) -> dict[str, Any]:
+        view: dict[str, Any] = self.ok("GET", f"/api/v1/releases/{release}")
+        return view
+
+    def ended(self, release: str, within: float = 60.0) -> dict[str, Any]:
+        """The release once it has ended."""
+        return wait_for(lambda: (v := self.view(release)) and v["finished_at"] and v, within, f"release {release} ends")
+
+    def stages(self, release: str) -> dict[str, str]:
+        return {stage["stage"]: stage["status"] for stage in self.view(release)["stages"]}
+
+    def steps(self, release: str) -> list[dict[str, Any]]:
+        """All step runs of the release."""
+        return [
+            step
+            for deployment in self.view(release)["deployments"]
+            for job in deployment["jobs"]
+            for step in job["steps"]
+        ]
+
+    def step_log(self, run_id: str) -> bytes:
+        response = self.http.get(f"/api/v1/logs/{run_id}/text")
+        assert response.status_code == 200, response.text
+        return response.content
+
+    def link(self, person: str, approval: str) -> str:
+        """The path of the link in the mail to this person about this approval, once it was sent."""
+        return wait_for(lambda: self._link(person, approval), what=f"mail to {person} about {approval}")
+
+    def _link(self, person: str, approval: str) -> str | None:
+        deployment, moment = approval.rsplit("/", 1)
+        stage = deployment.split("/")[2]
+        for mail in self.ok("GET", "/api/v1/outbox")["items"]:
+            if mail["person"] != person:
+                continue
+            body = self.ok("GET", f"/api/v1/outbox/{mail['id']}")["text"]
+            found = re.search(r"(/approve/[A-Za-z0-9_-]+)", body)
+            if found and stage in mail["subject"] and moment in body.lower():
+                return found[1]
+        return None
+
+    def answer(self, path: str, choice: str) -> httpx2.Response:
+        """Open the mailed link as its reader, choose, and confirm."""
+        with self.stranger() as browser:
+            page = browser.get(path)
+            assert page.status_code == 200, page.text
+            digest = re.search(r'name="digest" value="([0-9a-f]+)"', page.text)
+            assert digest, page.text
+            return browser.post(path, data={"choice": choice, "comment": "from the mail", "digest": digest[1]})
+
+    @contextmanager
+    def stranger(self) -> Iterator[httpx2.Client]:
+        """A client that is nobody."""
+        with httpx2.Client(base_url=self.memory.api_url, timeout=15, trust_env=False) as client:
+            yield client
