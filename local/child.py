@@ -40,7 +40,8 @@ Say = Callable[[str], None]
 class Child:
     """A program that is kept running until it is stopped."""
 
-    def __init__(self, program: Program, logs: Path, say: Say) -> None:
+    def __init__(self, program: Program, logs: Path, say: Say, *, patience_seconds: float = 5.0) -> None:
+        self._patience = patience_seconds
         self.program = program
         self.log = logs / f"{program.name}.log"
         self.deaths = 0
@@ -109,7 +110,7 @@ class Child:
         with suppress(ProcessLookupError):
             self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), _STOP_WITHIN_SECONDS)
+            await asyncio.wait_for(self._process.wait(), self._patience)
         except TimeoutError:
             self._say(f"{self.program.name} does not end by itself; killing it")
             self.kill()

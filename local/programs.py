@@ -42,7 +42,7 @@ def url(port: int) -> str:
 class Programs:
     """Makes the programs of one installation. ``surroundings`` is the environment that ``slipway up`` was given."""
 
-    def __init__(self, folder: Path, memory: Memory, surroundings: Mapping[str, str], *, mail: Mail) -> None:
+    def __init__(self, folder: Path, memory: Memory, surroundings: Mapping[str, str], mail: Mail) -> None:
         self._folder = folder
         self._memory = memory
         self._mail = mail

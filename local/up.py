@@ -7,7 +7,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from local import announcement, check, demo
@@ -21,6 +22,8 @@ from local.state_folder import HeldByAnother, Memory, StateFolder
 from local.trouble import Trouble
 
 _FAILED = 1
+
+Programming = Callable[[Path, Memory], Programs]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -52,11 +55,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main(arguments: list[str], surroundings: Mapping[str, str]) -> int:
+def main(arguments: list[str], surroundings: Mapping[str, str], programs: type[Programs] = Programs) -> int:
     """Run the command; returns its exit code."""
     options = parse(arguments)
+    made = partial(programs, surroundings=surroundings, mail=options.mail)
     try:
-        return _check(options, surroundings) if options.check else _stand(options, surroundings)
+        return _check(made) if options.check else _stand(options, made)
     except Trouble as trouble:
         say(f"error: {trouble.message}")
         if trouble.hint:
@@ -64,7 +68,7 @@ def main(arguments: list[str], surroundings: Mapping[str, str]) -> int:
         return _FAILED
 
 
-def _stand(options: argparse.Namespace, surroundings: Mapping[str, str]) -> int:
+def _stand(options: argparse.Namespace, programs: Programming) -> int:
     """Run until a signal comes."""
     try:
         with StateFolder(options.state) as folder:
@@ -74,7 +78,7 @@ def _stand(options: argparse.Namespace, surroundings: Mapping[str, str]) -> int:
             kept = folder.recall()
             memory = _placed(kept, choose_ports(_explicit_ports(options), kept.ports))
             folder.keep(memory)
-            installation = _installation(folder, memory, surroundings, options.mail)
+            installation = Installation(folder.logs, memory, programs(folder.path, memory), say)
             serving = _serve(installation, folder, memory, with_demo=not options.no_demo)
             return asyncio.run(until_signal(installation, serving))
     except HeldByAnother:
@@ -107,14 +111,14 @@ async def _filled(folder: StateFolder, memory: Memory) -> Memory:
     return filled
 
 
-def _check(options: argparse.Namespace, surroundings: Mapping[str, str]) -> int:
+def _check(programs: Programming) -> int:
     """One release through an installation of its own; the folder stays where something went wrong."""
     began = time.monotonic()
     home = Path(tempfile.mkdtemp(prefix="slipway-check-"))
     with StateFolder(home / "state") as folder:
         memory = _placed(folder.recall(), PortChoice(ports=any_free_ports(), remarks=()))
         folder.keep(memory)
-        installation = _installation(folder, memory, surroundings, options.mail)
+        installation = Installation(folder.logs, memory, programs(folder.path, memory), say)
         try:
             code = asyncio.run(until_signal(installation, _one_release(installation, folder, memory)))
         except Trouble:
@@ -145,11 +149,6 @@ def _placed(memory: Memory, choice: PortChoice) -> Memory:
         say(remark)
     found = announcement.addresses(choice.ports)
     return memory.model_copy(update={"ports": choice.ports, "api_url": url(choice.ports["api"]), "addresses": found})
-
-
-def _installation(folder: StateFolder, memory: Memory, surroundings: Mapping[str, str], mail: str) -> Installation:
-    programs = Programs(folder.path, memory, surroundings, mail="sendgrid" if mail == "sendgrid" else "outbox")
-    return Installation(folder.logs, memory, programs, say)
 
 
 if __name__ == "__main__":
