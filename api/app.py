@@ -14,7 +14,6 @@ from api import (
     health,
     logs,
     outbox,
-    pages,
     pipelines,
     releases,
     tokens,
@@ -24,6 +23,7 @@ from api.edge import Edge
 from api.errors import answer_errors
 from api.health import installed_version
 from api.links import PREFIX
+from api.pages.router import router as pages
 from api.release_start import sweep_for_ever
 from api.rights import require_declared_rights
 from api.services import Services
@@ -50,7 +50,7 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
     app.include_router(pipelines.schemas)
-    app.include_router(pages.router)
+    app.include_router(pages)
     app.add_middleware(Edge)
     require_declared_rights(app, open_paths=frozenset({_OPENAPI}))
     return app

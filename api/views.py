@@ -393,3 +393,10 @@ class VersionView(View):
     """The version of the server."""
 
     version: str
+
+
+class ValidView(View):
+    """A pipeline file without problems."""
+
+    pipeline: str
+    stages: list[str]
