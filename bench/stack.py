@@ -1,0 +1,103 @@
+"""A local installation to measure: started by ``slipway up`` in a folder of its own, spoken to over HTTP."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+_START_WITHIN_SECONDS = 90
+
+
+class Stack:
+    """``with Stack() as stack``: everything runs inside the block."""
+
+    def __init__(self) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="slipway-bench-")
+        self.folder = Path(self._temporary.name) / "state"
+        self.http = httpx2.Client(timeout=60, trust_env=False)
+
+    def __enter__(self) -> Self:
+        with (Path(self._temporary.name) / "up.log").open("wb") as log:
+            command = [sys.executable, "-m", "local.up", "--state", str(self.folder)]
+            self._up = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        until(self._is_ready, _START_WITHIN_SECONDS)
+        memory = json.loads((self.folder / "local.json").read_text())
+        self.temporal_address = f"127.0.0.1:{memory['ports']['temporal']}"
+        self.http.base_url = httpx2.URL(memory["api_url"])
+        self.http.headers["authorization"] = f"Bearer {memory['admin_token']}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+        self._up.send_signal(signal.SIGINT)
+        try:
+            self._up.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._up.pid, signal.SIGKILL)
+        self._temporary.cleanup()
+
+    def _is_ready(self) -> bool:
+        try:
+            memory = json.loads((self.folder / "local.json").read_text())
+            headers = {"authorization": f"Bearer {memory['admin_token']}"}
+            agents = self.http.get(memory["api_url"] + "/api/v1/agents", headers=headers)
+        except (OSError, ValueError, KeyError, httpx2.TransportError):
+            return False
+        return agents.status_code == httpx2.codes.OK and any(agent["is_online"] for agent in agents.json()["items"])
+
+    def ask(self, method: str, path: str, **request: Any) -> Any:
+        """The JSON of an answer; raises on anything but success."""
+        response = self.http.request(method, "/api/v1" + path, **request)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def apply(self, name: str, *stages: dict[str, Any]) -> None:
+        """Save a pipeline."""
+        self.ask("POST", "/pipelines", json={"pipeline": name, "stages": list(stages)})
+
+    def release(self, name: str) -> str:
+        """Create a release; its id."""
+        headers = {"idempotency-key": secrets.token_hex(8)}
+        return str(self.ask("POST", "/releases", json={"pipeline": name}, headers=headers)["id"])
+
+    def view(self, release: str) -> dict[str, Any]:
+        view: dict[str, Any] = self.ask("GET", f"/releases/{release}")
+        return view
+
+    def ended(self, release: str, within: float = 300) -> dict[str, Any]:
+        """The release once it has ended; it must have succeeded."""
+        until(lambda: self.view(release)["finished_at"] is not None, within)
+        view = self.view(release)
+        assert view["status"] == "succeeded", view
+        return view
+
+    def memory(self) -> dict[str, int]:
+        """Resident bytes of each process, by name."""
+        locks = (self.folder / "run").glob("*.lock")
+        return {lock.stem: _resident(int(lock.read_text())) for lock in locks}
+
+
+def until(condition: Callable[[], object], within: float) -> None:
+    """Wait until it holds; raises TimeoutError."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within} s")
+        time.sleep(0.02)
+
+
+def _resident(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
