@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
-from cli.configuration import Access
+from cli.configuration import Access, is_this_machine
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
 from cli.lazy_import import lazy
@@ -96,7 +96,9 @@ class ApiClient:
                 yield response
 
     def _client(self) -> "httpx2.Client":
-        return httpx2.Client(base_url=self.access.url, headers=self._headers, timeout=self._timeout)
+        url = self.access.url
+        trust_env = not is_this_machine(url)
+        return httpx2.Client(base_url=url, headers=self._headers, timeout=self._timeout, trust_env=trust_env)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

@@ -115,5 +115,9 @@ def keep_login(url: str, token: str, config_file: Path) -> None:
 
 def is_plain_text_to_afar(url: str) -> bool:
     """Whether a token sent there would cross a network unencrypted."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}
+    return urlsplit(url).scheme == "http" and not is_this_machine(url)
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether the address never leaves the machine; no proxy belongs in between."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}

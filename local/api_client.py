@@ -16,7 +16,7 @@ class ApiClient:
 
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        self._client = httpx2.AsyncClient(base_url=f"{url}/api/v1", headers=headers, timeout=10.0)
+        self._client = httpx2.AsyncClient(base_url=f"{url}/api/v1", headers=headers, timeout=10.0, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,8 +57,19 @@ class ApiClient:
 
 async def answers_well(address: str) -> bool:
     """Whether a GET there succeeds right now."""
+    answer = await _answer_at(address)
+    return answer is not None and answer.is_success
+
+
+async def json_at(address: str) -> Answer:
+    """The JSON object at an address; an empty one while there is no good answer."""
+    answer = await _answer_at(address)
+    return answer.json() if answer is not None and answer.is_success else {}
+
+
+async def _answer_at(address: str) -> httpx2.Response | None:
     try:
-        async with httpx2.AsyncClient(timeout=2.0) as client:
-            return (await client.get(address)).is_success
+        async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
+            return await client.get(address)
     except httpx2.TransportError:
-        return False
+        return None

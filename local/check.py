@@ -110,7 +110,7 @@ class Mailbox:
 
 async def approve_by_link(link: str) -> None:
     """As a person would: look at the page (which answers nothing), choose, send."""
-    async with httpx2.AsyncClient(timeout=10.0, follow_redirects=True) as browser:
+    async with httpx2.AsyncClient(timeout=10.0, follow_redirects=True, trust_env=False) as browser:
         page = await browser.get(link)
         form = Form(page.text)
         if not page.is_success or not form.found:

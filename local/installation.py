@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
-from local.api_client import ApiClient, answers_well
+from local.api_client import ApiClient, answers_well, json_at
 from local.child import Child, Program, Say
 from local.programs import Programs, url
 from local.state_folder import Memory
@@ -14,6 +14,7 @@ from local.trouble import Trouble
 _READY_WITHIN_SECONDS = 60.0
 _MAY_DIE_AT_START = 2
 _LOOK_EVERY_SECONDS = 0.05
+_STOP_ORDER = ("agent", "worker", "api", "stand-ins", "temporal")
 
 IsReady = Callable[[], Awaitable[bool]]
 
@@ -29,21 +30,21 @@ class Installation:
         self._children: list[Child] = []
 
     async def start(self) -> None:
-        """Start everything; raises Trouble when a part does not become ready."""
-        ports = self._memory.ports
-        # The UI's proxy answers for the namespace only when the server behind it does.
-        temporal = f"{url(ports['ui'])}/api/v1/namespaces/default"
+        """Start everything, what can wait for the rest at once with it; raises Trouble for a part that fails to."""
         await _together(
-            self._run(self._programs.temporal(), lambda: answers_well(temporal)),
+            self._temporal_and_worker(),
             self._run(self._programs.stand_ins(), self._stand_ins_answer),
+            self._run(self._programs.api(), lambda: answers_well(f"{self._memory.api_url}/readyz")),
         )
-        await self._run(self._programs.api(), lambda: answers_well(f"{self._memory.api_url}/readyz"))
         async with ApiClient(self._memory.api_url, self._memory.admin_token) as api:
             enrolment = await api.post("/agents/enrolment-tokens", {"pool": "default"})
-            await _together(
-                self._run(self._programs.worker(), _at_once),
-                self._run(self._programs.agent(enrolment["token"]), lambda: _has_agent(api)),
-            )
+            await self._run(self._programs.agent(enrolment["token"]), lambda: _has_agent(api))
+
+    async def _temporal_and_worker(self) -> None:
+        # The UI's proxy answers for the namespace only when the server behind it does.
+        namespace = f"{url(self._memory.ports['ui'])}/api/v1/namespaces/default"
+        await self._run(self._programs.temporal(), lambda: answers_well(namespace))
+        await self._run(self._programs.worker(), lambda: _is_polled(f"{namespace}/task-queues/releases"))
 
     async def _run(self, program: Program, is_ready: IsReady) -> None:
         began = time.monotonic()
@@ -62,7 +63,7 @@ class Installation:
 
     async def stop(self) -> None:
         """Stop agent, worker, API, stand-ins and Temporal, in this order."""
-        for child in reversed(self._children):
+        for child in sorted(self._children, key=lambda child: _STOP_ORDER.index(child.program.name)):
             await child.stop()
 
     def kill(self) -> None:
@@ -81,8 +82,8 @@ async def _together(*starts: Coroutine[None, None, None]) -> None:
         raise failed.exceptions[0] from failed
 
 
-async def _at_once() -> bool:
-    return True
+async def _is_polled(task_queue: str) -> bool:
+    return bool((await json_at(task_queue)).get("pollers"))
 
 
 async def _has_agent(api: ApiClient) -> bool:

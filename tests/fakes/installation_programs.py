@@ -43,7 +43,7 @@ class FakePrograms(Programs):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer([{"is_online": True}])
+        self._answer([{"is_online": True}] if self.path.endswith("/agents") else {"pollers": [{}]})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
