@@ -11,7 +11,7 @@ from local.programs import Programs, url
 from local.state_folder import Memory
 from local.trouble import Trouble
 
-_READY_WITHIN_SECONDS = 60.0
+_READY_WITHIN_SECONDS = 90.0
 _MAY_DIE_AT_START = 2
 _LOOK_EVERY_SECONDS = 0.05
 _STOP_ORDER = ("agent", "worker", "api", "stand-ins", "temporal")
