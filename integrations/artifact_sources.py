@@ -1,0 +1,36 @@
+"""Which source an artifact comes from: the one door through which workers and agents open them."""
+
+from activities.artifact_source import ArtifactSource, UnknownConnection
+from domain.artifact import Source
+from domain.connection import Connection, ConnectionKind
+from domain.pipeline import AzurePipelinesSource, DirectorySource, JenkinsSource, UrlSource
+from integrations.allowance import Limits
+from integrations.azure_pipelines import AzureArtifacts
+from integrations.directory_source import DirectoryArtifact
+from integrations.jenkins import JenkinsArtifacts
+from integrations.url_source import UrlArtifact
+
+_DEFAULT_LIMITS = Limits()
+
+
+def open_source(source: Source, connection: Connection | None, limits: Limits = _DEFAULT_LIMITS) -> ArtifactSource:
+    """The source, ready to use. It frees what it holds when it is no longer used.
+
+    Raises UnknownConnection when the connection that the source needs is missing, or of another kind.
+    """
+    if isinstance(source, UrlSource):
+        return UrlArtifact(source, limits)
+    if isinstance(source, DirectorySource):
+        return DirectoryArtifact(source, limits)
+    if isinstance(source, JenkinsSource):
+        return JenkinsArtifacts(source, _of_kind(connection, ConnectionKind.JENKINS, source.server), limits)
+    assert isinstance(source, AzurePipelinesSource), "there are four kinds of source"
+    return AzureArtifacts(source, _of_kind(connection, ConnectionKind.AZURE_PIPELINES, source.connection), limits)
+
+
+def _of_kind(connection: Connection | None, kind: ConnectionKind, name: str) -> Connection:
+    if connection is None:
+        raise UnknownConnection(f"there is no connection {name}; an admin can add it")
+    if connection.kind != kind:
+        raise UnknownConnection(f"the connection {name} is one to {connection.kind}, not to {kind}")
+    return connection

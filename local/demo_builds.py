@@ -1,0 +1,97 @@
+"""What the stand-ins hold in a local installation: builds of a small web shop and of its infrastructure."""
+
+import gzip
+import io
+import tarfile
+
+from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtifact
+from local.jenkins_state import Build, JenkinsState, JobKind
+from local.sendgrid import SendGridState
+
+USER = "slipway"
+TOKEN = "stand-in"  # noqa: S105  everybody may know the token of a stand-in
+SENDGRID_KEY = "SG.stand-in"
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Web shop {number}</title>
+<h1>The web shop</h1>
+<p>Build {number}. Everything must go.</p>
+</html>
+"""
+_DEPLOY = """#!/bin/sh
+# Puts the site in the folder that is named.
+set -eu
+target=${1:?usage: deploy.sh FOLDER}
+mkdir -p "$target"
+cp -R site/. "$target"
+echo "the site is in $target"
+"""
+_INFRA_DEPLOY = """#!/bin/sh
+set -eu
+for part in network database shop; do
+    echo "$part in ${REGION:-nowhere} is up to date"
+done
+"""
+_SMOKE = """#!/bin/sh
+set -eu
+for page in / /cart /checkout; do
+    echo "200 $page"
+done
+"""
+_FEATURE_BRANCH = "feature%2Fdark-mode"
+
+
+def jenkins() -> JenkinsState:
+    """A multibranch job ``team/webshop`` with ``main`` (builds 141 and 142) and a feature branch."""
+    state = JenkinsState(users={USER: TOKEN})
+    state.job("team/webshop", JobKind.MULTIBRANCH)
+    main = state.job("team/webshop/main", JobKind.PIPELINE)
+    for number, commit in (
+        (141, "4be1c0ffee4be1c0ffee4be1c0ffee4be1c0ffee"),
+        (142, "9d2f00d9d2f00d9d2f00d9d2f00d9d2f00d9d2f0"),
+    ):
+        main.add(Build(number, _webshop_files(number), branch="main", commit=commit))
+    feature = state.job(f"team/webshop/{_FEATURE_BRANCH}", JobKind.PIPELINE)
+    feature.add(Build(7, _webshop_files(7), branch="feature/dark-mode"))
+    feature.add(Build(8, result="FAILURE", branch="feature/dark-mode"))
+    return state
+
+
+def _webshop_files(number: int) -> dict[str, bytes]:
+    site = {"site/index.html": _PAGE.format(number=number), "deploy.sh": _DEPLOY}
+    return {
+        f"dist/webshop-{number}.tar.gz": _packed(site),
+        "dist/release notes.txt": f"Build {number} of the web shop.\n".encode(),
+    }
+
+
+def _packed(files: dict[str, str]) -> bytes:
+    """The same bytes at every start, so that what was pinned before is still there."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(text.encode())
+            member.mode = 0o755 if path.endswith(".sh") else 0o644
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return gzip.compress(plain.getvalue(), mtime=0)
+
+
+def azure() -> AzureState:
+    """A project ``shop`` whose pipeline ``infra-ci`` publishes ``drop`` on the other host, ``drop-container`` here."""
+    state = AzureState(tokens={TOKEN})
+    project = state.project("shop")
+    project.pipelines[12] = ("\\", "infra-ci")
+    files = {"infra/deploy.sh": _INFRA_DEPLOY.encode(), "infra/smoke.sh": _SMOKE.encode()}
+    for number, day in ((2101, "20261119.1"), (2102, "20261120.1")):
+        run = project.add(BuildRun(number, day, 12, tags=("ready",)))
+        run.publish(PublishedArtifact("drop", files, ArtifactKind.PIPELINE_ARTIFACT, 322))
+        run.publish(PublishedArtifact("drop-container", files, ArtifactKind.CONTAINER, 440))
+    return state
+
+
+def sendgrid() -> SendGridState:
+    """A sink that knows one key."""
+    return SendGridState(keys={SENDGRID_KEY})
