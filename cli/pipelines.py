@@ -1,7 +1,5 @@
 """Commands about pipelines: check a file, store it, look at what is stored."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +7,7 @@ import typer
 
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
+from cli.processes import become
 from cli.release_text import local_time
 from cli.safe_text import plain
 from cli.screen import Output, OutputFormat, examples, print_json, print_rows, say
@@ -25,9 +24,7 @@ _CREATED = 201
 @app.command(epilog=examples("slipway pipeline validate pipeline.yaml", "slipway pipeline validate examples/*.yaml"))
 def validate(files: Files) -> None:
     """Say everything that is wrong with the files, with line and column. Needs no server."""
-    command = [sys.executable, "-m", "authoring", *(str(file) for file in files)]
-    code = subprocess.run(command, check=False).returncode  # noqa: S603  our own module, no shell
-    raise typer.Exit(code)
+    become("authoring", [str(file) for file in files])
 
 
 @app.command(epilog=examples("slipway pipeline apply pipeline.yaml"))

@@ -53,6 +53,14 @@ def test_help_loads_no_http_client_and_no_server() -> None:
     assert "LOADED []" == shown.stdout.splitlines()[-1]
 
 
+def test_validation_needs_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is done by the authoring program itself, whose words and exit code are the command's own."""
+    started = []
+    monkeypatch.setattr("cli.processes.os.execv", lambda _, words: started.append(words[1:]))
+    CliRunner().invoke(app, ["pipeline", "validate", "a.yaml", "b.yaml"])
+    assert [["-m", "authoring", "a.yaml", "b.yaml"]] == started
+
+
 @pytest.mark.parametrize(("command", "module"), [("up", "local.up"), ("api", "api"), ("worker", "workers.release")])
 def test_processes_are_started_with_all_arguments(command: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Options of the other program reach it untouched."""
