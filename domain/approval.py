@@ -2,10 +2,14 @@
 
 An approval is asked of *approvers*: a person, or a group (one approver, for which any one member answers). Who the
 members are was frozen into the release, so an unknown group is nobody: its approval stays open, never satisfied.
+
+One person counts once. Who is asked by name answers for themselves, never for a group as well. Where groups share
+members, earlier approvals move so that as many approvers as possible are answered for, whoever answered first.
 """
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from domain.approval_policy import ApprovalPolicy, Order
 from domain.frozen import Frozen
@@ -127,12 +131,7 @@ def answer(approval: Approval, vote: Vote, now: datetime) -> tuple[Approval, Rec
     refused = _refusal(approval, vote)
     if refused is not None:
         return approval, refused
-    approver = _answers_for(approval, vote.voter)
-    assert approver is not None, "_refusal turns away who answers for nobody"
-    counted = approval.model_copy(
-        update={"votes": (*approval.votes, CountedVote(approver=approver, vote=vote, at=now))}
-    )
-    after = settle(counted, now)
+    after = settle(_with_vote(approval, vote, now), now)
     if after.verdict.is_final:
         after = after.model_copy(update={"decided_by": vote.voter})
     word = "approval" if vote.choice == Choice.APPROVE else "rejection"
@@ -141,15 +140,18 @@ def answer(approval: Approval, vote: Vote, now: datetime) -> tuple[Approval, Rec
 
 
 def settle(approval: Approval, now: datetime) -> Approval:
-    """Give the approval its verdict if the votes, or the time, have brought it to one. Final stays final."""
+    """Give the approval its verdict if the votes, or the time, have brought it to one. Final stays final.
+
+    It expires at ``expires_at``, however much later somebody looks.
+    """
     if approval.verdict.is_final:
         return approval
     verdict = _tally(approval)
-    if verdict == Verdict.PENDING and now >= approval.expires_at:
-        verdict = Verdict.EXPIRED
-    if verdict == Verdict.PENDING:
-        return approval
-    return approval.model_copy(update={"verdict": verdict, "decided_at": now})
+    if verdict != Verdict.PENDING:
+        return approval.model_copy(update={"verdict": verdict, "decided_at": now})
+    if now >= approval.expires_at:
+        return approval.model_copy(update={"verdict": Verdict.EXPIRED, "decided_at": approval.expires_at})
+    return approval
 
 
 def _tally(approval: Approval) -> Verdict:
@@ -174,11 +176,15 @@ def describe(approval: Approval) -> str:
     at = f" at {_clock(approval.decided_at)}" if approval.decided_at else ""
     if approval.verdict == Verdict.PENDING:
         given = sum(counted.vote.choice == Choice.APPROVE for counted in approval.votes)
-        waiting = ", ".join(asked.approver for asked in asked_now(approval))
+        waiting = ", ".join(_shown(asked) for asked in asked_now(approval))
         return f"{given} of {approval.policy.needed} approvals given; asked: {waiting}."
     if approval.verdict == Verdict.EXPIRED:
         return f"The approval expired{at} without enough answers."
     return f"The deployment was {approval.verdict}{by}{at}."
+
+
+def _shown(asked: Asked) -> str:
+    return asked.approver if asked.members else f"{asked.approver} (which has no members)"
 
 
 def may_answer(approval: Approval, voter: str) -> bool:
@@ -189,7 +195,7 @@ def may_answer(approval: Approval, voter: str) -> bool:
 def _refusal(approval: Approval, vote: Vote) -> Receipt | None:
     """Why the vote does not count, most specific first; None when it does."""
     for counted in approval.votes:
-        if counted.vote.vote_id == vote.vote_id:
+        if _is_repeated(counted.vote, vote):
             return _receipt(approval, vote, ReceiptKind.ALREADY_COUNTED, "Your answer was counted before.")
     if not may_answer(approval, vote.voter):
         return _receipt(approval, vote, ReceiptKind.NOT_AN_APPROVER, f"{vote.voter} is not asked for this approval.")
@@ -206,26 +212,56 @@ def _not_now(approval: Approval, vote: Vote) -> Receipt | None:
     if vote.digest != approval.digest:
         text = "What is deployed has changed since it was shown to you; open the page again."
         return _receipt(approval, vote, ReceiptKind.PLAN_CHANGED, text)
-    if _answers_for(approval, vote.voter) is not None:
-        return None
     if any(_same(vote.voter, counted.vote.voter) for counted in approval.votes):
         return _receipt(approval, vote, ReceiptKind.ALREADY_ANSWERED, "You have answered already.")
+    if _seats(approval, vote.voter, set()):
+        return None
     if approval.policy.order == Order.IN_SEQUENCE and not _all_answered_for(approval, vote.voter):
         return _receipt(approval, vote, ReceiptKind.NOT_ASKED_YET, "Others are asked before you.")
     return _receipt(approval, vote, ReceiptKind.ALREADY_ANSWERED, "Somebody has answered for your group already.")
 
 
-def _answers_for(approval: Approval, voter: str) -> str | None:
-    """The approver this person's vote counts for: themselves before a group. One person counts once."""
-    if any(_same(voter, counted.vote.voter) for counted in approval.votes):
-        return None
-    mine = [asked.approver for asked in asked_now(approval) if any(_same(voter, m) for m in asked.members)]
-    return min(mine, key=lambda approver: approver.startswith("group:"), default=None)
+def _is_repeated(earlier: Vote, vote: Vote) -> bool:
+    """The same answer of the same person, sent again. An id alone proves nothing: callers choose it."""
+    same_author = _same(earlier.voter, vote.voter)
+    return same_author and earlier.vote_id == vote.vote_id and earlier.choice == vote.choice
+
+
+def _may_count_for(approval: Approval, voter: str) -> list[str]:
+    """The approvers this person may answer for: themselves when asked by name, else their groups."""
+    mine = [asked.approver for asked in approval.asked if any(_same(voter, member) for member in asked.members)]
+    return [approver for approver in mine if not approver.startswith("group:")] or mine
+
+
+def _seats(approval: Approval, voter: str, tried: set[str]) -> list[str]:
+    """Whom this voter would answer for, then whom the voter moved from there would, and so on; the last is free.
+
+    Empty when there is no such way. In sequence only the approver asked now is free, and nobody moves.
+    """
+    options = [approver for approver in _may_count_for(approval, voter) if approver not in tried]
+    free = [asked.approver for asked in asked_now(approval) if asked.approver in options]
+    if free or approval.policy.order == Order.IN_SEQUENCE:
+        return free[:1]
+    voters = {counted.approver: counted.vote.voter for counted in approval.votes}
+    for approver in options:
+        tried.add(approver)
+        onward = _seats(approval, voters[approver], tried)
+        if onward:
+            return [approver, *onward]
+    return []
+
+
+def _with_vote(approval: Approval, vote: Vote, now: datetime) -> Approval:
+    """The approval with this vote counted. There is a seat for it: ``_refusal`` turned others away."""
+    seats = _seats(approval, vote.voter, set())
+    moves = dict(pairwise(seats))
+    kept = [c.model_copy(update={"approver": moves.get(c.approver, c.approver)}) for c in approval.votes]
+    return approval.model_copy(update={"votes": (*kept, CountedVote(approver=seats[0], vote=vote, at=now))})
 
 
 def _all_answered_for(approval: Approval, voter: str) -> bool:
     answered = {counted.approver for counted in approval.votes}
-    return all(a.approver in answered for a in approval.asked if any(_same(voter, m) for m in a.members))
+    return all(approver in answered for approver in _may_count_for(approval, voter))
 
 
 def _receipt(approval: Approval, vote: Vote, kind: ReceiptKind, text: str) -> Receipt:

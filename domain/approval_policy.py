@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, StringConstraints
 
 from domain.duration import Duration
 from domain.frozen import Frozen
@@ -22,7 +22,7 @@ Approver = Annotated[
 class AtLeast(Frozen):
     """So many of those asked."""
 
-    at_least: int = Field(ge=1)
+    at_least: StrictInt = Field(ge=1, description="This number of approvers must approve.")
 
 
 class Quorum(StrEnum):
@@ -59,12 +59,14 @@ class ApprovalPolicy(Frozen):
     approvers: Annotated[tuple[Approver, ...], BeforeValidator(_unique)] = Field(
         min_length=1, max_length=50, description="Mail addresses, and groups as group:name (one member answers for it)."
     )
-    need: Quorum | AtLeast = Quorum.ALL
-    order: Order = Order.ANY
+    need: Quorum | AtLeast = Field(default=Quorum.ALL, description="all, any (one), or {at_least: n}.")
+    order: Order = Field(default=Order.ANY, description="Whether all are asked at once, or one after the other.")
     timeout: Annotated[Duration, AfterValidator(_within_a_year)] = Field(
         default=timedelta(days=30), description="Until then unanswered, the deployment is rejected."
     )
-    requester_may_approve: bool = False
+    requester_may_approve: StrictBool = Field(
+        default=False, description="Whether who requested the release or the deployment may answer."
+    )
     instructions: str = Field(default="", max_length=4000, description="Shown to the approvers.")
 
     @property

@@ -28,7 +28,7 @@ class ReleaseId(Frozen):
     def parse(cls, text: str) -> Self:
         """Read ``webshop/41``; raises ValueError otherwise."""
         pipeline, number = text.split("/")
-        return cls(pipeline=pipeline, number=int(number))
+        return cls(pipeline=pipeline, number=_number(number))
 
     @property
     def workflow_id(self) -> str:
@@ -49,11 +49,19 @@ class DeploymentId(Frozen):
     def parse(cls, text: str) -> Self:
         """Read ``webshop/41/prod/1``; raises ValueError otherwise."""
         release, stage, attempt = text.rsplit("/", 2)
-        return cls(release=ReleaseId.parse(release), stage=stage, attempt=int(attempt))
+        return cls(release=ReleaseId.parse(release), stage=stage, attempt=_number(attempt))
 
     @property
     def workflow_id(self) -> str:
         return f"deployment/{self}"
+
+
+def _number(text: str) -> int:
+    """Only the one spelling that ``str`` gives: ``+41`` and ``041`` would be second names of the same thing."""
+    if str(number := int(text)) != text:
+        message = f"{text} is no number of ours"
+        raise ValueError(message)
+    return number
 
 
 def approval_id(deployment: DeploymentId, moment: str) -> str:

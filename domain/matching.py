@@ -11,6 +11,7 @@ from domain.ids import Slug
 
 Capabilities = Mapping[str, str]
 _LONGEST_QUEUE_TAIL = 180
+_NO_DEMANDS = "any"
 
 
 class DemandSet(Frozen):
@@ -26,8 +27,9 @@ class DemandSet(Frozen):
     @property
     def queue(self) -> str:
         """The task queue: ``agents/<pool>/docker+os=linux``, ``agents/<pool>/any`` for no demands."""
-        tail = "+".join(self.demands) or "any"
-        if len(tail) > _LONGEST_QUEUE_TAIL:
+        tail = "+".join(self.demands) or _NO_DEMANDS
+        # A capability may itself be called "any": its queue must not be the one that every agent polls.
+        if len(tail) > _LONGEST_QUEUE_TAIL or self.demands == (_NO_DEMANDS,):
             tail = "sha256-" + hashlib.sha256(tail.encode()).hexdigest()
         return f"agents/{self.pool}/{tail}"
 
@@ -72,7 +74,7 @@ def explain_absence(agents: Iterable[AgentOffer], wanted: DemandSet) -> str | No
     sentence = f"no online agent of pool {wanted.pool} has {wanted}"
     able = [agent.name for agent in in_pool if not missing(agent.capabilities, wanted.demands)]
     if able:
-        return f"{sentence}; {', '.join(sorted(able)[:3])} would, but is offline"
+        return f"{sentence}; {', '.join(sorted(able)[:3])} would do, but offline"
     if not online:
         return f"{sentence}; none of its {len(in_pool)} agents is online"
     nearest = min(online, key=lambda agent: (len(missing(agent.capabilities, wanted.demands)), agent.name))

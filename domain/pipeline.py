@@ -8,20 +8,35 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StringConstraints
 
 from domain.approval_policy import ApprovalPolicy
-from domain.duration import Duration
+from domain.duration import Duration, PositiveDuration
 from domain.frozen import Frozen
 from domain.ids import Slug
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 Demand = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$")
 ]
 
-
 _LONGEST_TITLE = 60
+
+
+def _as_text(written: object) -> object:
+    """Let numbers and true/false stand for their spelling, where only text makes sense."""
+    if isinstance(written, bool):
+        return "true" if written else "false"
+    return str(written) if isinstance(written, int | float) else written
+
+
+Text = Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | int | float | bool)]
+Version = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    BeforeValidator(_as_text, json_schema_input_type=str | int | float),
+]
 
 
 class JenkinsSource(Frozen):
@@ -36,7 +51,7 @@ class AzurePipelinesSource(Frozen):
     """One artifact published by an Azure Pipelines build."""
 
     connection: Slug = Field(description="Name of the Azure DevOps connection.")
-    project: str = Field(min_length=1)
+    project: str = Field(min_length=1, description="Name or id of the project.")
     pipeline: str = Field(min_length=1, description="Name or id of the build pipeline.")
     artifact: str = Field(min_length=1, description="Name of the published artifact.")
 
@@ -44,35 +59,37 @@ class AzurePipelinesSource(Frozen):
 class UrlSource(Frozen):
     """One file at an HTTP(S) address."""
 
-    href: str = Field(pattern=r"^https?://[^\s@]+$")
+    href: str = Field(pattern=r"^https?://[^\s@]+$", description="Address of the file, without credentials.")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Refuse any other bytes.")
 
 
 class DirectorySource(Frozen):
     """Files of a directory that both the release worker and the agents can read."""
 
-    path: str = Field(pattern=r"^/")
-    paths: tuple[str, ...] = ("**",)
+    path: str = Field(pattern=r"^/", description="The directory, from the root.")
+    paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the files to take.")
 
 
 class LatestOf(Frozen):
     """The newest good version that fits: of a branch, with all these tags."""
 
-    branch: str | None = None
-    tags: tuple[str, ...] = ()
+    branch: str | None = Field(default=None, description="Only builds of this branch.")
+    tags: tuple[str, ...] = Field(default=(), description="Only builds that carry all of these tags.")
 
 
 class Artifact(Frozen):
     """One artifact of the release. Exactly one of the sources is given."""
 
-    jenkins: JenkinsSource | None = None
-    azure_pipelines: AzurePipelinesSource | None = Field(default=None, alias="azure-pipelines")
-    url: UrlSource | None = None
-    directory: DirectorySource | None = None
-    version: str | LatestOf = Field(
+    jenkins: JenkinsSource | None = Field(default=None, description="From a Jenkins job.")
+    azure_pipelines: AzurePipelinesSource | None = Field(
+        default=None, alias="azure-pipelines", description="From an Azure Pipelines build."
+    )
+    url: UrlSource | None = Field(default=None, description="From an HTTP(S) address.")
+    directory: DirectorySource | None = Field(default=None, description="From a directory.")
+    version: Version | LatestOf = Field(
         default="latest", description="latest, a build number, {branch, tags}, or ask (named when the release is made)."
     )
-    unpack: bool = Field(default=False, description="Unpack .zip, .tar and .tar.gz files after the download.")
+    unpack: StrictBool = Field(default=False, description="Unpack .zip, .tar and .tar.gz files after the download.")
 
     @property
     def source(self) -> JenkinsSource | AzurePipelinesSource | UrlSource | DirectorySource:
@@ -84,8 +101,8 @@ class Artifact(Frozen):
 class PlainVariable(Frozen):
     """A value, and whether it may be set when a release is made."""
 
-    value: str
-    settable: bool = False
+    value: Text = Field(description="The value.")
+    settable: StrictBool = Field(default=False, description="May be set when a release is made.")
 
 
 class SecretVariable(Frozen):
@@ -95,11 +112,7 @@ class SecretVariable(Frozen):
 
 
 def _as_variable(written: object) -> object:
-    if isinstance(written, bool):
-        return {"value": "true" if written else "false"}
-    if isinstance(written, str | int | float):
-        return {"value": str(written)}
-    return written
+    return {"value": written} if isinstance(written, str | int | float) else written
 
 
 Variable = Annotated[
@@ -130,14 +143,20 @@ class Step(Frozen):
     """One command on the agent."""
 
     run: str = Field(min_length=1, description="The script, run by the shell in the job's workspace.")
-    name: str | None = Field(default=None, max_length=120)
-    shell: Shell = Shell.SH
-    enabled: bool = True
-    timeout: Duration = Field(default=timedelta(hours=1))
-    retries: int = Field(default=0, ge=0, le=10, description="Runs again after a failure, at most so often.")
-    condition: Condition = Condition.SUCCEEDED
-    continue_on_error: bool = Field(default=False, description="A failure makes the job partially succeeded at best.")
-    environment: dict[str, str] = Field(default_factory=dict)
+    name: str | None = Field(default=None, max_length=120, description="Default: the first line of the script.")
+    shell: Shell = Field(default=Shell.SH, description="What runs the script.")
+    enabled: StrictBool = Field(default=True, description="Whether the step runs at all.")
+    timeout: PositiveDuration = Field(default=timedelta(hours=1), description="Then the step is killed and has failed.")
+    retries: StrictInt = Field(default=0, ge=0, le=10, description="Runs again after a failure, at most so often.")
+    condition: Condition = Field(
+        default=Condition.SUCCEEDED, description="Whether it runs, by how the steps before it ended."
+    )
+    continue_on_error: StrictBool = Field(
+        default=False, description="A failure makes the job partially succeeded at best."
+    )
+    environment: dict[EnvironmentName, Text] = Field(
+        default_factory=dict, description="Added to the environment of this step."
+    )
     secrets: tuple[VariableName, ...] = Field(
         default=(), description="Secret variables put in this step's environment. No other step sees them."
     )
@@ -159,25 +178,33 @@ class AgentLost(StrEnum):
 class Job(Frozen):
     """Steps that run in order on one agent, in one workspace."""
 
-    job: Slug
-    pool: Slug = "default"
-    demands: tuple[Demand, ...] = ()
-    condition: Condition = Condition.SUCCEEDED
-    timeout: Duration | None = Field(default=None, description="From the moment an agent took the job.")
-    wait_for_agent: Duration | None = Field(
+    job: Slug = Field(description="Name of the job, unique in its stage.")
+    pool: Slug = Field(default="default", description="The pool whose agents may take the job.")
+    demands: tuple[Demand, ...] = Field(
+        default=(), description="Capabilities the agent must have: docker, or os=linux."
+    )
+    condition: Condition = Field(
+        default=Condition.SUCCEEDED, description="Whether it runs, by how the jobs before it ended."
+    )
+    timeout: PositiveDuration | None = Field(default=None, description="From the moment an agent took the job.")
+    wait_for_agent: PositiveDuration | None = Field(
         default=None, description="Fail when no agent took the job within this time."
     )
     rejoin: Duration = Field(default=timedelta(seconds=60), description="How long an agent may stay away.")
-    on_agent_lost: AgentLost = AgentLost.FAIL
-    download: Literal["all", "none"] | tuple[Slug, ...] = "all"
-    steps: tuple[Step, ...] = Field(min_length=1)
+    on_agent_lost: AgentLost = Field(default=AgentLost.FAIL, description="What becomes of the job then.")
+    download: Literal["all", "none"] | tuple[Slug, ...] = Field(
+        default="all", description="Which artifacts are downloaded before the first step: all, none, or these."
+    )
+    steps: tuple[Step, ...] = Field(min_length=1, description="Run in order.")
 
 
 class After(Frozen):
     """A stage to wait for."""
 
-    stage: Slug
-    accept_partially_succeeded: bool = False
+    stage: Slug = Field(description="Name of the stage.")
+    accept_partially_succeeded: StrictBool = Field(
+        default=False, description="Start also when that stage succeeded only in part."
+    )
 
 
 def _as_after(written: object) -> object:
@@ -187,7 +214,7 @@ def _as_after(written: object) -> object:
 class Checks(Frozen):
     """What must be given before, or after, a deployment."""
 
-    approval: ApprovalPolicy | None = None
+    approval: ApprovalPolicy | None = Field(default=None, description="People who must approve.")
 
 
 class EnvironmentQueue(StrEnum):
@@ -201,32 +228,43 @@ class Environment(Frozen):
     """Where a stage deploys to, and how many deployments it takes at once."""
 
     name: Slug | None = Field(default=None, description="Default: <pipeline>.<stage>. Name it to share it.")
-    at_once: int = Field(default=1, ge=1, le=1000)
-    queue: EnvironmentQueue = EnvironmentQueue.ALL_IN_ORDER
+    at_once: StrictInt = Field(default=1, ge=1, le=1000, description="So many deployments at the same time.")
+    queue: EnvironmentQueue = Field(
+        default=EnvironmentQueue.ALL_IN_ORDER, description="Whether all that wait go in order, or only the latest."
+    )
 
 
 class Stage(Frozen):
     """One environment-bound part of the pipeline."""
 
-    stage: Slug
-    after: tuple[Annotated[After, BeforeValidator(_as_after, json_schema_input_type=After | str)], ...] = ()
-    manual: bool = Field(default=False, description="Starts only when a person deploys it.")
-    environment: Environment = Field(default_factory=Environment)
-    variables: Variables = Field(default_factory=dict)
-    before: Checks = Field(default_factory=Checks)
-    jobs: tuple[Job, ...] = Field(min_length=1)
-    after_deployment: Checks = Field(default_factory=Checks)
+    stage: Slug = Field(description="Name of the stage, unique in the pipeline.")
+    after: tuple[Annotated[After, BeforeValidator(_as_after, json_schema_input_type=After | str)], ...] = Field(
+        default=(), description="Stages that must succeed first. None: starts with the release."
+    )
+    manual: StrictBool = Field(default=False, description="Starts only when a person deploys it.")
+    environment: Environment = Field(default_factory=Environment, description="Where it deploys to.")
+    variables: Variables = Field(default_factory=dict, description="Go before the pipeline's variables of that name.")
+    before: Checks = Field(default_factory=Checks, description="Wanted before the jobs run.")
+    jobs: tuple[Job, ...] = Field(min_length=1, description="Run in order.")
+    after_deployment: Checks = Field(default_factory=Checks, description="Wanted after the jobs have run.")
 
 
 class Pipeline(Frozen):
     """A pipeline: what is released, and through which stages."""
 
-    pipeline: Slug
-    description: str = ""
-    release_name: str = "{pipeline}-{number}"
-    artifacts: dict[Slug, Artifact] = Field(default_factory=dict)
-    variables: Variables = Field(default_factory=dict)
-    stages: tuple[Stage, ...] = Field(min_length=1, max_length=100)
+    pipeline: Slug = Field(description="Name of the pipeline.")
+    description: str = Field(default="", max_length=4000, description="For people.")
+    release_name: str = Field(
+        default="{pipeline}-{number}",
+        min_length=1,
+        max_length=200,
+        description="How releases are called; {pipeline}, {number}, {date} and plain variables are filled in.",
+    )
+    artifacts: dict[Slug, Artifact] = Field(
+        default_factory=dict, description="What is released, by alias: the folder it gets on the agent."
+    )
+    variables: Variables = Field(default_factory=dict, description="Found in the environment of every step.")
+    stages: tuple[Stage, ...] = Field(min_length=1, max_length=100, description="What a release goes through.")
 
     def stage(self, name: str) -> Stage:
         """The stage of that name; raises KeyError."""

@@ -1,11 +1,12 @@
 """What a pipeline must fulfil beyond the types of its fields: names that exist, no cycles, one source per artifact."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from domain.approval_policy import ApprovalPolicy
 from domain.frozen import Frozen
-from domain.pipeline import Artifact, Job, Pipeline, SecretVariable, Stage
+from domain.pipeline import Artifact, Job, Pipeline, SecretVariable, Stage, Step
 from domain.stage_graph import dependency_cycle
 
 Path = tuple[str | int, ...]
@@ -70,11 +71,18 @@ def _job(pipeline: Pipeline, stage: Stage, job: Job, path: Path) -> Iterator[Bro
     variables = pipeline.variables | stage.variables
     secrets = tuple(name for name, variable in variables.items() if isinstance(variable, SecretVariable))
     for step_at, step in enumerate(job.steps):
-        for index, name in enumerate(step.secrets):
-            if name not in secrets:
-                text = f"there is no secret variable {name}"
-                where = (*path, "steps", step_at, "secrets", index)
-                yield BrokenRule(path=where, message=text, known=secrets, wrong=name)
+        yield from _step(step, secrets, (*path, "steps", step_at))
+
+
+def _step(step: Step, secrets: tuple[str, ...], path: Path) -> Iterator[BrokenRule]:
+    for index, name in enumerate(step.secrets):
+        if name not in secrets:
+            text = f"there is no secret variable {name}"
+            yield BrokenRule(path=(*path, "secrets", index), message=text, known=secrets, wrong=name)
+    if step.working_directory.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", step.working_directory):
+        yield BrokenRule(
+            path=(*path, "working_directory"), message="must stay below the workspace: no / in front, no .."
+        )
 
 
 def _repeated(kind: str, names: list[str], path: Path) -> Iterator[BrokenRule]:

@@ -95,7 +95,7 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
         description=request.description,
         versions=request.versions,
         variables=request.variables,
-        groups={name: groups[name] for name in sorted(_groups_named(pipeline)) if name in groups},
+        groups=_members_of(_groups_named(pipeline), groups),
     )
 
 
@@ -116,7 +116,7 @@ def _check_versions(pipeline: Pipeline, request: ReleaseRequest) -> None:
         if alias not in pipeline.artifacts:
             raise UnknownArtifact(f"pipeline {pipeline.pipeline} has no artifact {alias}")
     for alias, artifact in pipeline.artifacts.items():
-        if artifact.version == "ask" and alias not in request.versions:
+        if (request.versions.get(alias) or artifact.version) == "ask":
             raise VersionMissing(f"name the version of artifact {alias}: its pipeline asks for it")
 
 
@@ -124,6 +124,12 @@ def _groups_named(pipeline: Pipeline) -> set[str]:
     policies = [checks.approval for stage in pipeline.stages for checks in (stage.before, stage.after_deployment)]
     approvers = [approver for policy in policies if policy for approver in policy.approvers]
     return {approver.removeprefix("group:") for approver in approvers if approver.startswith("group:")}
+
+
+def _members_of(named: set[str], groups: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The groups that are named, which a pipeline does in lower case; the exact name goes before another spelling."""
+    folded = {name.lower(): members for name, members in sorted(groups.items())}
+    return {name: folded[name] for name in sorted(named) if name in folded}
 
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")

@@ -38,8 +38,8 @@ _OPEN = {StageStatus.NOT_STARTED, StageStatus.WAITING, StageStatus.IN_PROGRESS}
 _SEVERITY: tuple[StageStatus, ...] = (
     StageStatus.SKIPPED,
     StageStatus.NOT_STARTED,
-    StageStatus.SUPERSEDED,
     StageStatus.SUCCEEDED,
+    StageStatus.SUPERSEDED,
     StageStatus.PARTIALLY_SUCCEEDED,
     StageStatus.WAITING,
     StageStatus.IN_PROGRESS,
@@ -74,12 +74,14 @@ class ReleaseStatus(StrEnum):
 def release_status(stages: Iterable[StageStatus]) -> ReleaseStatus:
     """The status of a release in which nothing runs or waits any more.
 
-    A release whose stages were all left for later (manual ones) has nothing against it: it succeeded so far.
+    A release whose stages were all left for later (manual ones) has nothing against it: it succeeded so far. One that
+    was superseded somewhere did not get everywhere: it succeeded in part. What still runs keeps it active.
     """
-    gravest = worst(stages)
-    if gravest.is_running:
+    stages = tuple(stages)
+    if any(stage.is_running for stage in stages):
         return ReleaseStatus.ACTIVE
-    if gravest == StageStatus.PARTIALLY_SUCCEEDED:
+    gravest = worst(stages)
+    if gravest in {StageStatus.PARTIALLY_SUCCEEDED, StageStatus.SUPERSEDED}:
         return ReleaseStatus.PARTIALLY_SUCCEEDED
     if gravest == StageStatus.CANCELED:
         return ReleaseStatus.CANCELED

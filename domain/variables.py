@@ -33,8 +33,9 @@ def resolve(scopes: Iterable[Variables]) -> Resolved:
 
 
 def of_stage(plan: ReleasePlan, stage: Stage) -> Resolved:
-    """The variables of a stage of this release."""
-    chosen: Variables = {name: PlainVariable(value=value) for name, value in plan.variables.items()}
+    """The variables of a stage of this release. What its requester chose does not replace a secret of the stage."""
+    secret = {name for name, variable in stage.variables.items() if isinstance(variable, SecretVariable)}
+    chosen: Variables = {name: PlainVariable(value=v) for name, v in plan.variables.items() if name not in secret}
     return resolve([plan.pipeline.variables, stage.variables, chosen])
 
 
