@@ -1,0 +1,70 @@
+"""What a deployment changes in its stage: the artifact versions of this release beside those that are there now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.artifact import PinnedArtifact
+from domain.ids import DeploymentId, ReleaseId
+from domain.release import ReleasePlan
+from storage import deployments, releases
+
+
+@dataclass(frozen=True)
+class Change:
+    """One artifact. ``before`` is None where none is there, ``after`` where this release has none."""
+
+    alias: str
+    before: str | None
+    after: str | None
+    is_same: bool
+    digest: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """``since`` is the name of the release that was deployed there last; empty for none."""
+
+    since: str
+    rows: tuple[Change, ...]
+
+
+async def changes_of(session: AsyncSession, plan: ReleasePlan, deployment: DeploymentId) -> Changes:
+    """Against the last deployment to this stage that went well."""
+    there = await deployments.last_good(session, plan.id.pipeline, deployment.stage)
+    row = await releases.get(session, ReleaseId.parse(there.release)) if there is not None else None
+    if row is None:
+        return Changes(since="", rows=tuple(compare((), plan.artifacts)))
+    old = ReleasePlan.model_validate(row.plan)
+    return Changes(since=old.name, rows=tuple(compare(old.artifacts, plan.artifacts)))
+
+
+def compare(old: Iterable[PinnedArtifact], new: Iterable[PinnedArtifact]) -> list[Change]:
+    """Artifact by artifact, in the order of the new release, then those that are gone."""
+    before = {pin.alias: pin for pin in old}
+    after = {pin.alias: pin for pin in new}
+    return [_change(alias, before.get(alias), after.get(alias)) for alias in (*after, *(before.keys() - after.keys()))]
+
+
+def _change(alias: str, old: PinnedArtifact | None, new: PinnedArtifact | None) -> Change:
+    is_same = old is not None and new is not None and old.digest == new.digest
+    pin = new or old
+    assert pin is not None, "it is in one of them"
+    return Change(
+        alias=alias,
+        before=old.version if old else None,
+        after=new.version if new else None,
+        is_same=is_same,
+        digest=pin.digest,
+        detail=_detail(new, is_rebuilt=old is not None and new is not None and not is_same),
+    )
+
+
+def _detail(new: PinnedArtifact | None, *, is_rebuilt: bool) -> str:
+    """Branch and commit; a change under an unchanged version number is what a reader would not expect."""
+    if new is None:
+        return ""
+    parts = [new.branch or "", (new.commit or "")[:10], "other bytes" if is_rebuilt else ""]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,31 @@
+"""All pages, as one router."""
+
+from fastapi import APIRouter
+
+from api.pages import (
+    agents,
+    approval_link,
+    approvals,
+    log_page,
+    outbox,
+    pipelines,
+    release_list,
+    release_page,
+    sessions,
+    static_files,
+)
+
+router = APIRouter()
+for page in (
+    static_files,
+    sessions,
+    release_list,
+    release_page,
+    pipelines,
+    log_page,
+    approvals,
+    approval_link,
+    agents,
+    outbox,
+):
+    router.include_router(page.router)

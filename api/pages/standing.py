@@ -1,0 +1,49 @@
+"""Where a release stands, in one sentence: what each stage that is under way waits for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from api.views import ReleaseView
+from domain.status import RunStatus, StageStatus
+
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Underway:
+    """One deployment that waits or runs."""
+
+    stage: str
+    status: StageStatus
+    waiting_for: str
+
+
+def sentence(waiting_for: str, underway: Iterable[Underway]) -> str:
+    """The release's own word first; empty when nothing is under way."""
+    if waiting_for:
+        return f"Waits for {waiting_for}."
+    parts = [_part(one) for one in underway]
+    more = len(parts) - _MOST_NAMED
+    text = "; ".join(parts[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+    return f"{text[0].upper() if _starts_plain(parts) else text[0]}{text[1:]}." if text else ""
+
+
+def _starts_plain(parts: list[str]) -> bool:
+    """Whether the sentence starts with one of our words, not with a stage's name, which is spelt as it is."""
+    return parts[0].startswith("deploys ")
+
+
+def _part(one: Underway) -> str:
+    if one.waiting_for:
+        return f"{one.stage} waits for {one.waiting_for}"
+    return f"{one.stage} waits" if one.status == StageStatus.WAITING else f"deploys to {one.stage}"
+
+
+def underway_of(release: ReleaseView) -> list[Underway]:
+    """Of a whole release; a job that waits for an agent speaks for its deployment."""
+    found = []
+    for deployment in release.deployments:
+        if deployment.status.is_running:
+            waiting = next((j.waiting_for for j in deployment.jobs if j.status == RunStatus.WAITING), "")
+            found.append(Underway(deployment.stage, deployment.status, deployment.waiting_for or waiting))
+    return found

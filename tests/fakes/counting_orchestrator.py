@@ -1,0 +1,64 @@
+"""An orchestrator without Temporal: votes are counted by the domain and recorded as a workflow would record them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from activities.records import ApprovalFact, Entry
+from domain.approval import Approval, Moment, Receipt, Vote, answer
+from domain.ids import DeploymentId, ReleaseId, approval_id
+from domain.release import ReleasePlan
+from storage import approvals
+from storage.database import Database
+from storage.records import SqlRecords
+from workflows.release import DeployRequest, ReleaseInput
+from workflows.stopping import CancelRequest
+
+
+@dataclass
+class CountingOrchestrator:
+    """``is_away``: no worker answers, so votes are only kept in ``votes``."""
+
+    database: Database
+    now: datetime
+    is_away: bool = False
+    votes: list[Vote] = field(default_factory=list)
+    started: list[ReleasePlan] = field(default_factory=list)
+    deployed: list[DeployRequest] = field(default_factory=list)
+    canceled: list[tuple[str, CancelRequest]] = field(default_factory=list)
+
+    async def start_release(self, plan: ReleasePlan) -> str | None:
+        self.started.append(plan)
+        return "run-1"
+
+    async def deploy_stage(self, resumed: ReleaseInput, request: DeployRequest) -> None:
+        assert request.stage in resumed.statuses
+        self.deployed.append(request)
+
+    async def cancel_release(self, release: ReleaseId, request: CancelRequest) -> None:
+        self.canceled.append((str(release), request))
+
+    async def cancel_deployment(self, deployment: DeploymentId, request: CancelRequest) -> None:
+        self.canceled.append((str(deployment), request))
+
+    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
+        self.votes.append(vote)
+        if self.is_away:
+            return None
+        name = approval_id(deployment, moment)
+        async with self.database.reading() as session:
+            row = await approvals.get(session, name)
+        assert row is not None
+        after, receipt = answer(Approval.model_validate(row.approval), vote, self.now)
+        fact = ApprovalFact(approval_id=name, deployment=str(deployment), moment=moment, approval=after)
+        entry = Entry(
+            workflow_id=deployment.workflow_id,
+            run_id="after-the-seed",
+            sequence=len(self.votes),
+            at=self.now,
+            facts=(fact,),
+        )
+        await SqlRecords(self.database).apply(entry)
+        return receipt
+
+    async def is_healthy(self) -> bool:
+        return True
