@@ -1,8 +1,9 @@
 """Column types that behave the same on SQLite and PostgreSQL."""
 
+import re
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import DateTime, Dialect, String
 from sqlalchemy.types import TypeDecorator
 
 
@@ -24,3 +25,28 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+_LONGEST_PROSE = 20_000
+
+
+class Prose(TypeDecorator[str]):
+    """Words of people and of other systems, made fit to be written: a fact must never fail for its wording.
+
+    PostgreSQL refuses NUL and overlong text, both refuse half characters; SQLite takes the rest as it comes.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        """Cut to ``length`` characters; None: to 20,000, in a column without a limit."""
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else _UNWRITABLE.sub("\ufffd", value)[: self.length or _LONGEST_PROSE]
+
+
+LARGEST_INTEGER = 2**31 - 1  # of an Integer column; PostgreSQL refuses to compare it with more

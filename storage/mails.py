@@ -11,6 +11,7 @@ from activities.notifications import Letter
 from domain.frozen import Frozen
 from storage.approvals import as_person
 from storage.clock import Clock, utc_now
+from storage.column_types import LARGEST_INTEGER
 from storage.database import Database
 from storage.sealing import Sealing
 from storage.tables import OutboxMailRow
@@ -43,13 +44,13 @@ async def outbox(
     if person is not None:
         query = query.where(OutboxMailRow.person == as_person(person))
     if before is not None:
-        query = query.where(OutboxMailRow.id < before)
+        query = query.where(OutboxMailRow.id < min(before, LARGEST_INTEGER))
     return (await session.scalars(query)).all()
 
 
 async def mail(session: AsyncSession, sealing: Sealing, mail_id: int) -> Mail | None:
     """One mail with its text. Raises SealBroken when it was sealed with another key."""
-    row = await session.get(OutboxMailRow, mail_id)
+    row = await session.get(OutboxMailRow, mail_id) if mail_id <= LARGEST_INTEGER else None
     if row is None:
         return None
     body = _Body.model_validate_json(sealing.open(row.sealed, _row(row.delivery_id)))

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.pipeline import Pipeline
+from storage.column_types import LARGEST_INTEGER
 from storage.tables import PipelineRevisionRow, PipelineRow
 from storage.upsert import insert_new
 
@@ -41,6 +42,8 @@ async def latest(session: AsyncSession, name: str) -> PipelineRevisionRow | None
 
 async def revision(session: AsyncSession, name: str, number: int) -> PipelineRevisionRow | None:
     """One revision by its number, counted from 1."""
+    if number > LARGEST_INTEGER:
+        return None
     return await session.get(PipelineRevisionRow, (name, number))
 
 

@@ -95,7 +95,7 @@ async def stages(session: AsyncSession, release: ReleaseId) -> Sequence[StageRow
 async def names_of(session: AsyncSession, release_ids: Iterable[str]) -> dict[str, str]:
     """The names of several releases, by id."""
     found = await session.execute(select(ReleaseRow.id, ReleaseRow.name).where(ReleaseRow.id.in_(list(release_ids))))
-    return dict(found.tuples().all())
+    return dict(found.all())
 
 
 async def stages_of(session: AsyncSession, release_ids: Iterable[str]) -> Sequence[StageRow]:

@@ -6,10 +6,10 @@ Times are UTC and aware (``UtcDateTime``). Ids are spelt as in ``domain.ids``.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from storage.column_types import UtcDateTime
+from storage.column_types import Prose, UtcDateTime
 
 _NAMES = {
     "ix": "ix_%(column_0_label)s",
@@ -55,12 +55,12 @@ class ReleaseRow(Table):
     id: Mapped[str] = mapped_column(String(100), primary_key=True)
     pipeline: Mapped[str] = mapped_column(String(63), index=True)
     number: Mapped[int]
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Prose(200))
     plan: Mapped[dict[str, Any]]
     digest: Mapped[str | None] = mapped_column(String(64))
     status: Mapped[str] = mapped_column(String(30), index=True)
-    waiting_for: Mapped[str] = mapped_column(Text, default="")
-    reason: Mapped[str] = mapped_column(Text, default="")
+    waiting_for: Mapped[str] = mapped_column(Prose(), default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     requested_by: Mapped[str] = mapped_column(String(320))
     created_at: Mapped[datetime] = mapped_column(index=True)
     started_at: Mapped[datetime | None] = mapped_column(doc="When its workflow was first seen started.")
@@ -76,7 +76,7 @@ class StageRow(Table):
     release: Mapped[str] = mapped_column(String(100), primary_key=True)
     stage: Mapped[str] = mapped_column(String(63), primary_key=True)
     status: Mapped[str] = mapped_column(String(30))
-    reason: Mapped[str] = mapped_column(Text, default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     attempt: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime]
 
@@ -91,8 +91,8 @@ class DeploymentRow(Table):
     attempt: Mapped[int]
     status: Mapped[str] = mapped_column(String(30))
     requested_by: Mapped[str] = mapped_column(String(320))
-    waiting_for: Mapped[str] = mapped_column(Text, default="")
-    reason: Mapped[str] = mapped_column(Text, default="")
+    waiting_for: Mapped[str] = mapped_column(Prose(), default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     run_id: Mapped[str | None] = mapped_column(String(64))
@@ -143,8 +143,8 @@ class DeliveryRow(Table):
     person: Mapped[str] = mapped_column(String(320))
     kind: Mapped[str] = mapped_column(String(40))
     status: Mapped[str] = mapped_column(String(20), doc="pending, sent or failed")
-    message_id: Mapped[str] = mapped_column(String(200), default="")
-    error: Mapped[str] = mapped_column(Text, default="")
+    message_id: Mapped[str] = mapped_column(Prose(200), default="")
+    error: Mapped[str] = mapped_column(Prose(), default="")
     updated_at: Mapped[datetime]
     __table_args__ = (UniqueConstraint("approval_id", "person", "kind"),)
 
@@ -156,7 +156,7 @@ class OutboxMailRow(Table):
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     delivery_id: Mapped[str] = mapped_column(String(64), unique=True)
     person: Mapped[str] = mapped_column(String(320), index=True)
-    subject: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Prose())
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     sent_at: Mapped[datetime]
 
@@ -174,8 +174,8 @@ class JobRow(Table):
     demands: Mapped[list[Any]]
     agent: Mapped[str | None] = mapped_column(String(63), index=True)
     lease_id: Mapped[str | None] = mapped_column(String(300))
-    waiting_for: Mapped[str] = mapped_column(Text, default="")
-    reason: Mapped[str] = mapped_column(Text, default="")
+    waiting_for: Mapped[str] = mapped_column(Prose(), default="")
+    reason: Mapped[str] = mapped_column(Prose(), default="")
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
@@ -188,12 +188,12 @@ class StepRunRow(Table):
     job_id: Mapped[str] = mapped_column(String(250), index=True)
     step: Mapped[int]
     try_number: Mapped[int]
-    title: Mapped[str] = mapped_column(String(200))
+    title: Mapped[str] = mapped_column(Prose(200))
     status: Mapped[str] = mapped_column(String(30))
     secrets: Mapped[dict[str, Any]]
     exit_code: Mapped[int | None]
-    reason: Mapped[str] = mapped_column(Text, default="")
-    log_size: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(Prose(), default="")
+    log_size: Mapped[int | None] = mapped_column(BigInteger)
     log_sha256: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -204,7 +204,7 @@ class LogChunkRow(Table):
 
     __tablename__ = "log_chunks"
     run_id: Mapped[str] = mapped_column(String(270), primary_key=True)
-    offset: Mapped[int] = mapped_column(primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
     size: Mapped[int]
 
@@ -225,7 +225,7 @@ class EventRow(Table):
     release: Mapped[str] = mapped_column(String(100), index=True)
     deployment: Mapped[str | None] = mapped_column(String(180))
     at: Mapped[datetime]
-    text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Prose())
     by: Mapped[str] = mapped_column(String(320), default="")
 
 
@@ -255,7 +255,7 @@ class TokenRow(Table):
     __tablename__ = "tokens"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    name: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(Prose(200))
     subject: Mapped[str] = mapped_column(String(320), doc="Mail address of the person, or the agent's name.")
     role: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime]
@@ -285,7 +285,7 @@ class AgentRow(Table):
     capabilities: Mapped[dict[str, Any]]
     slots: Mapped[int]
     busy: Mapped[int]
-    version: Mapped[str] = mapped_column(String(40), default="")
+    version: Mapped[str] = mapped_column(Prose(40), default="")
     enrolled_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
 

@@ -5,13 +5,17 @@ from typing import Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
-from storage.column_types import UtcDateTime
+from storage.column_types import Prose, UtcDateTime
 from storage.tables import Table
 
 
 def _render(_kind: str, written: object, _context: AutogenContext) -> str | Literal[False]:
     """Old revisions must not change when our column types do, so they name none of them."""
-    return "sa.DateTime(timezone=True)" if isinstance(written, UtcDateTime) else False
+    if isinstance(written, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if isinstance(written, Prose):
+        return f"sa.String({written.length or ''})"
+    return False
 
 
 context.configure(

@@ -60,11 +60,11 @@ class PostgresServer:
     def url(self, database: str) -> str:
         return f"postgresql://slipway@127.0.0.1:{self.port}/{database}"
 
-    async def execute(self, statement: str) -> None:
-        """Run one statement outside of any transaction, such as CREATE DATABASE."""
-        connection = await asyncpg.connect(self.url("postgres"), timeout=10)
+    async def execute(self, statements: str, database: str = "postgres") -> None:
+        """Run statements on a connection of their own; one alone may be such as CREATE DATABASE."""
+        connection = await asyncpg.connect(self.url(database), timeout=10)
         try:
-            await connection.execute(statement)
+            await connection.execute(statements)
         finally:
             await connection.close()
 

@@ -15,8 +15,10 @@ from domain.pipeline import Pipeline
 from domain.release import ReleasePlan, ReleaseRequest, freeze
 from storage.database import Database
 from storage.sealing import Sealing
+from storage.tables import Table
 
 _numbers = itertools.count(1)
+_EMPTY_ALL_TABLES = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(Table.metadata.sorted_tables))
 
 
 async def _migrate(url: str) -> None:
@@ -39,11 +41,11 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres: PostgresServer) -> str:
-    """A PostgreSQL database at head, to copy from."""
-    asyncio.run(postgres.execute("CREATE DATABASE template_at_head"))
-    asyncio.run(_migrate(postgres.url("template_at_head")))
-    return "template_at_head"
+def migrated_postgres(postgres: PostgresServer) -> str:
+    """The one PostgreSQL database at head; tests find it empty."""
+    asyncio.run(postgres.execute("CREATE DATABASE at_head"))
+    asyncio.run(_migrate(postgres.url("at_head")))
+    return "at_head"
 
 
 @pytest.fixture(scope="session")
@@ -72,14 +74,13 @@ async def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -
 
 @pytest.fixture
 def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a database at head, for this test alone."""
+    """The address of a database at head without any row."""
     if kind == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "slipway.db")
         return f"sqlite:///{tmp_path / 'slipway.db'}"
+    name: str = request.getfixturevalue("migrated_postgres")
     server: PostgresServer = request.getfixturevalue("postgres")
-    template = request.getfixturevalue("migrated_template")
-    name = f"test_{next(_numbers)}"
-    asyncio.run(server.execute(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    asyncio.run(server.execute(_EMPTY_ALL_TABLES, database=name))
     return server.url(name)
 
 
