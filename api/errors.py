@@ -159,6 +159,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 def _flaw(found: Mapping[str, Any]) -> Flaw:
     place, *path = found["loc"]
     message = str(found["msg"]).removeprefix("Value error, ")
+    if found["type"] == "json_invalid":
+        return Flaw(message=f"this is no JSON: {found['ctx']['error']} at character {path[0]}", pointer="#")
     if place == "body":
         pointer = "#" + "".join(f"/{_escaped(str(part))}" for part in path)
         return Flaw(message=message, pointer=pointer)

@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from api.auth import PUBLIC, Admin, needs
 from api.errors import Flaw, Flawed, documented
@@ -162,4 +164,7 @@ def _revision(row: PipelineRevisionRow) -> RevisionText:
 
 def read(text: str, file: str) -> Pipeline:
     """The pipeline; raises BrokenPipeline with every problem of the file."""
-    return Pipeline.model_validate(YAML(typ="safe").load(text))
+    try:
+        return Pipeline.model_validate(YAML(typ="safe").load(text), extra="forbid")
+    except (YAMLError, ValidationError) as error:
+        raise BrokenPipeline("the pipeline file has problems", [Flaw(message=str(error), file=file)]) from None

@@ -1,0 +1,68 @@
+"""The outermost layer: sizes, headers, log lines, and bugs."""
+
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from fakes.api_world import World
+from structlog.testing import capture_logs
+
+from api.edge import LARGEST_BODY
+
+
+async def test_a_body_that_announces_ten_megabytes_is_refused_unread(releaser: httpx2.AsyncClient) -> None:
+    """The answer is a problem like any other."""
+    answer = await releaser.post("/releases", content=b"x" * 10_000_000)
+    assert (413, "application/problem+json", "TooLarge") == (
+        answer.status_code,
+        answer.headers["content-type"],
+        answer.json()["error"],
+    )
+
+
+async def test_a_body_that_does_not_announce_its_size_is_cut_off(releaser: httpx2.AsyncClient) -> None:
+    """Chunks are counted as they come."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(LARGEST_BODY // 65_536 + 2):
+            yield b"x" * 65_536
+
+    headers = {"Content-Type": "application/json"}
+    answer = await releaser.post("/releases", content=endless(), headers=headers)
+    assert (413, "TooLarge") == (answer.status_code, answer.json()["error"])
+
+
+@pytest.mark.parametrize("path", ["/me", "/releases", "/nowhere"])
+async def test_every_answer_has_the_security_headers(viewer: httpx2.AsyncClient, path: str) -> None:
+    """Errors included."""
+    headers = (await viewer.get(path)).headers
+    assert "nosniff" == headers["x-content-type-options"]
+    assert "no-referrer" == headers["referrer-policy"]
+    assert "no-store" == headers["cache-control"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+async def test_the_token_of_a_mailed_link_is_not_logged(world: World) -> None:
+    """Who can read the log cannot answer for anybody."""
+    with capture_logs() as lines:
+        async with world.client({}) as client:
+            await client.get("http://slipway.test/approve/secret-token?x=secret-query")
+    logged = [line for line in lines if line["event"] == "request"]
+    assert ["/approve/***"] == [line["path"] for line in logged]
+    assert "secret" not in str(lines)
+
+
+async def test_a_bug_tells_nothing_but_its_trace_id(world: World, releaser: httpx2.AsyncClient) -> None:
+    """The text of the exception stays here; the id finds it in the log."""
+
+    async def broken() -> None:
+        raise RuntimeError("the password is hunter2")
+
+    world.app.add_api_route("/broken", broken)
+    with capture_logs() as lines:
+        answer = await releaser.get("http://slipway.test/broken")
+    assert (500, "InternalError") == (answer.status_code, answer.json()["error"])
+    assert "hunter2" not in answer.text
+    assert answer.headers["x-trace-id"] == answer.json()["trace_id"]
+    assert "request failed" in [line["event"] for line in lines]

@@ -1,0 +1,147 @@
+"""The application on a real SQLite file with an orchestrator in memory, and people and agents who call it."""
+
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fakes.orchestrator import FakeOrchestrator
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from activities.records import Entry, Fact
+from api.app import create_app
+from api.services import Services
+from domain.pipeline import Pipeline
+from domain.role import Role
+from storage import pipelines, tokens
+from storage.database import Database
+from storage.records import SqlRecords
+from storage.sealing import Sealing
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BOOTSTRAP = "bootstrap-token-of-this-test"
+PEOPLE = {
+    Role.ADMIN: "adam@example.com",
+    Role.RELEASER: "rita@example.com",
+    Role.APPROVER: "ana@example.com",
+    Role.VIEWER: "vera@example.com",
+    Role.AGENT: "web-1",
+}
+PIPELINE = {
+    "pipeline": "webshop",
+    "variables": {
+        "REGION": "eu",
+        "LOG_LEVEL": {"value": "info", "settable": True},
+        "DB_PASSWORD": {"secret": "webshop/db"},
+    },
+    "stages": [
+        {
+            "stage": "test",
+            "jobs": [
+                {"job": "deploy", "demands": ["docker"], "steps": [{"run": "./deploy.sh", "secrets": ["DB_PASSWORD"]}]}
+            ],
+        },
+        {
+            "stage": "prod",
+            "after": ["test"],
+            "before": {"approval": {"approvers": ["ana@example.com", "rita@example.com"], "need": "any"}},
+            "jobs": [{"job": "deploy", "steps": [{"run": "./deploy.sh prod"}]}],
+        },
+    ],
+}
+
+
+class Clock:
+    """A time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, by: timedelta) -> None:
+        self.now += by
+
+
+@dataclass
+class World:
+    """What a test needs to arrange and to look at."""
+
+    services: Services
+    orchestrator: FakeOrchestrator
+    clock: Clock
+    app: FastAPI
+    _sequence: list[int] = field(default_factory=lambda: [0])
+
+    async def record(self, workflow_id: str, *facts: Fact) -> None:
+        """Write what a workflow would have written."""
+        self._sequence[0] += 1
+        await SqlRecords(self.services.database).apply(
+            Entry(workflow_id=workflow_id, run_id="run-1", sequence=self._sequence[0], at=self.clock(), facts=facts)
+        )
+
+    async def token(self, role: Role, subject: str | None = None, good_for: timedelta = timedelta(days=1)) -> str:
+        async with self.services.database.transaction() as session:
+            _, value = await tokens.issue(
+                session,
+                name="of a test",
+                subject=subject or PEOPLE[role],
+                role=role,
+                expires_at=self.clock() + good_for,
+                now=self.clock(),
+            )
+        return value
+
+    @asynccontextmanager
+    async def calling(self, role: Role | None = None, subject: str | None = None) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client with a token of this role; without a role, one without a token."""
+        headers = {"Authorization": f"Bearer {await self.token(role, subject)}"} if role else {}
+        async with self.client(headers) as client:
+            yield client
+
+    def client(self, headers: Mapping[str, str]) -> httpx2.AsyncClient:
+        """A client for what stands below the API's prefix."""
+        transport = httpx2.ASGITransport(app=self.app)
+        return httpx2.AsyncClient(transport=transport, base_url="http://slipway.test/api/v1", headers=headers)
+
+    def with_services(self, **changes: Any) -> "World":
+        """The same world, served with other settings."""
+        services = replace(self.services, **changes)
+        return replace(self, services=services, app=create_app(services))
+
+    async def save(self, definition: Mapping[str, object] = PIPELINE) -> None:
+        """Store a pipeline."""
+        pipeline = Pipeline.model_validate(definition)
+        async with self.services.database.transaction() as session:
+            await pipelines.save_revision(session, pipeline, str(definition), "adam@example.com", self.clock())
+
+
+@asynccontextmanager
+async def api_world(folder: Path, migrated: Path | None = None) -> AsyncIterator[World]:
+    """A fresh one, whose database is a file in this folder; ``migrated`` is an empty one to start from."""
+    if migrated is not None:
+        shutil.copy(migrated, folder / "slipway.db")
+    database = Database(f"sqlite+aiosqlite:///{folder / 'slipway.db'}")
+    if migrated is None:
+        await database.migrate()
+    clock = Clock()
+    orchestrator = FakeOrchestrator(clock)
+    services = Services(
+        database=database,
+        sealing=Sealing("5e" * 32),
+        orchestrator=orchestrator,
+        public_url="https://slipway.example.com",
+        bootstrap_admin="root@example.com",
+        bootstrap_token=SecretStr(BOOTSTRAP),
+        clock=clock,
+    )
+    try:
+        yield World(services=services, orchestrator=orchestrator, clock=clock, app=create_app(services))
+    finally:
+        await database.close()
