@@ -33,7 +33,16 @@ class ApiClient:
         self.access = access
         headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         self._timeout = timeout_seconds
-        self._headers = {"User-Agent": "slipway", **headers}
+        self._client = httpx2.Client(
+            base_url=access.url,
+            headers={"User-Agent": "slipway", **headers},
+            timeout=timeout_seconds,
+            trust_env=not is_this_machine(access.url),
+        )
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
 
     def get(self, path: str, **query: str | int | None) -> Answer:
         return self.call("GET", path, query=query)
@@ -78,8 +87,8 @@ class ApiClient:
     ) -> "httpx2.Response":
         """One request, and its answer whatever it is. Raises Failure only when there is none."""
         params = {name: value for name, value in (query or {}).items() if value is not None}
-        with self._reaching(), self._client() as client:
-            return client.request(
+        with self._reaching():
+            return self._client.request(
                 method, quote(path, safe="/-._~"), content=content, params=params, headers=dict(headers or {})
             )
 
@@ -87,18 +96,15 @@ class ApiClient:
     def stream(self, path: str, *, headers: Mapping[str, str] | None = None) -> Iterator["httpx2.Response"]:
         """An answer that is read while it grows."""
         timeout = httpx2.Timeout(self._timeout, read=60.0)
-        with self._reaching(), self._client() as client:
-            target = quote(_PREFIX + path, safe="/-._~")
-            with client.stream("GET", target, headers=dict(headers or {}), timeout=timeout) as response:
-                if not response.is_success:
-                    response.read()
-                raise_for_refusal(response, self.access)
-                yield response
-
-    def _client(self) -> "httpx2.Client":
-        url = self.access.url
-        trust_env = not is_this_machine(url)
-        return httpx2.Client(base_url=url, headers=self._headers, timeout=self._timeout, trust_env=trust_env)
+        target = quote(_PREFIX + path, safe="/-._~")
+        with (
+            self._reaching(),
+            self._client.stream("GET", target, headers=dict(headers or {}), timeout=timeout) as response,
+        ):
+            if not response.is_success:
+                response.read()
+            raise_for_refusal(response, self.access)
+            yield response
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

@@ -23,7 +23,9 @@ def login(
         say("warning: over http:// your token crosses the network readable by others")
     url = url.rstrip("/")
     token = hidden_value(f"token for {url}").strip()
-    me = cast("Me", ApiClient(Access(url=url, token=token, source="login")).get("/me"))
+    api = ApiClient(Access(url=url, token=token, source="login"))
+    context.call_on_close(api.close)
+    me = cast("Me", api.get("/me"))
     keep_login(url, token, surroundings.config_file)
     say(f"you are {one_line(me['subject'])}, {one_line(me['role'])}, at {url}; kept in {surroundings.config_file}")
 

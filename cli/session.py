@@ -39,8 +39,10 @@ def session_of(context: typer.Context) -> Session:
 
 
 def api_of(context: typer.Context) -> ApiClient:
-    """The client of the session."""
-    return session_of(context).api
+    """The client of the session, closed when the command ends."""
+    api = session_of(context).api
+    context.call_on_close(api.close)
+    return api
 
 
 class SlipwayGroup(TyperGroup):

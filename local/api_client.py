@@ -55,21 +55,32 @@ class ApiClient:
         return response
 
 
-async def answers_well(address: str) -> bool:
-    """Whether a GET there succeeds right now."""
-    answer = await _answer_at(address)
-    return answer is not None and answer.is_success
+class Visitor:
+    """Looks at addresses on this machine. One for many looks: making one costs more than a look."""
 
+    def __init__(self) -> None:
+        self._client = httpx2.AsyncClient(timeout=2.0, trust_env=False)
 
-async def json_at(address: str) -> Answer:
-    """The JSON object at an address; an empty one while there is no good answer."""
-    answer = await _answer_at(address)
-    return answer.json() if answer is not None and answer.is_success else {}
+    async def __aenter__(self) -> Self:
+        return self
 
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
 
-async def _answer_at(address: str) -> httpx2.Response | None:
-    try:
-        async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
-            return await client.get(address)
-    except httpx2.TransportError:
-        return None
+    async def is_well(self, address: str) -> bool:
+        """Whether a GET there succeeds right now."""
+        answer = await self._get(address)
+        return answer is not None and answer.is_success
+
+    async def json_at(self, address: str) -> Answer:
+        """The JSON object at an address; an empty one while there is no good answer."""
+        answer = await self._get(address)
+        return answer.json() if answer is not None and answer.is_success else {}
+
+    async def _get(self, address: str) -> httpx2.Response | None:
+        try:
+            return await self._client.get(address)
+        except httpx2.TransportError:
+            return None

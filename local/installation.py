@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 
-from local.api_client import ApiClient, answers_well, json_at
+from local.api_client import ApiClient, Visitor
 from local.child import Child, Program, Say
 from local.programs import Programs, url
 from local.state_folder import Memory
@@ -13,7 +13,7 @@ from local.trouble import Trouble
 
 _READY_WITHIN_SECONDS = 90.0
 _MAY_DIE_AT_START = 2
-_LOOK_EVERY_SECONDS = 0.05
+_LOOK_EVERY_SECONDS = 0.1
 _STOP_ORDER = ("agent", "worker", "api", "stand-ins", "temporal")
 
 IsReady = Callable[[], Awaitable[bool]]
@@ -31,20 +31,21 @@ class Installation:
 
     async def start(self) -> None:
         """Start everything, what can wait for the rest at once with it; raises Trouble for a part that fails to."""
-        await _together(
-            self._temporal_and_worker(),
-            self._run(self._programs.stand_ins(), self._stand_ins_answer),
-            self._run(self._programs.api(), lambda: answers_well(f"{self._memory.api_url}/readyz")),
-        )
+        async with Visitor() as visitor:
+            await _together(
+                self._temporal_and_worker(visitor),
+                self._run(self._programs.stand_ins(), lambda: self._stand_ins_answer(visitor)),
+                self._run(self._programs.api(), lambda: visitor.is_well(f"{self._memory.api_url}/readyz")),
+            )
         async with ApiClient(self._memory.api_url, self._memory.admin_token) as api:
             enrolment = await api.post("/agents/enrolment-tokens", {"pool": "default"})
             await self._run(self._programs.agent(enrolment["token"]), lambda: _has_agent(api))
 
-    async def _temporal_and_worker(self) -> None:
+    async def _temporal_and_worker(self, visitor: Visitor) -> None:
         # The UI's proxy answers for the namespace only when the server behind it does.
         namespace = f"{url(self._memory.ports['ui'])}/api/v1/namespaces/default"
-        await self._run(self._programs.temporal(), lambda: answers_well(namespace))
-        await self._run(self._programs.worker(), lambda: _is_polled(f"{namespace}/task-queues/releases"))
+        await self._run(self._programs.temporal(), lambda: visitor.is_well(namespace))
+        await self._run(self._programs.worker(), lambda: _is_polled(visitor, f"{namespace}/task-queues/releases"))
 
     async def _run(self, program: Program, is_ready: IsReady) -> None:
         began = time.monotonic()
@@ -57,9 +58,9 @@ class Installation:
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
         self._say(f"{program.name:<10} ready after {time.monotonic() - began:.1f} s")
 
-    async def _stand_ins_answer(self) -> bool:
+    async def _stand_ins_answer(self, visitor: Visitor) -> bool:
         places = (f"{url(self._memory.ports[name])}/" for name in ("jenkins", "azure", "sendgrid"))
-        return all([await answers_well(place) for place in places])
+        return all([await visitor.is_well(place) for place in places])
 
     async def stop(self) -> None:
         """Stop agent, worker, API, stand-ins and Temporal, in this order."""
@@ -82,8 +83,8 @@ async def _together(*starts: Coroutine[None, None, None]) -> None:
         raise failed.exceptions[0] from failed
 
 
-async def _is_polled(task_queue: str) -> bool:
-    return bool((await json_at(task_queue)).get("pollers"))
+async def _is_polled(visitor: Visitor, task_queue: str) -> bool:
+    return bool((await visitor.json_at(task_queue)).get("pollers"))
 
 
 async def _has_agent(api: ApiClient) -> bool:
