@@ -3,6 +3,7 @@
 import gzip
 import io
 import tarfile
+from datetime import UTC, datetime
 
 from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtifact
 from local.jenkins_state import Build, JenkinsState, JobKind
@@ -85,8 +86,9 @@ def azure() -> AzureState:
     project = state.project("shop")
     project.pipelines[12] = ("\\", "infra-ci")
     files = {"infra/deploy.sh": _INFRA_DEPLOY.encode(), "infra/smoke.sh": _SMOKE.encode()}
-    for number, day in ((2101, "20261119.1"), (2102, "20261120.1")):
-        run = project.add(BuildRun(number, day, 12, tags=("ready",)))
+    for number, day in ((2101, 19), (2102, 20)):
+        finished_at = datetime(2026, 11, day, 9, 30, tzinfo=UTC)
+        run = project.add(BuildRun(number, f"202611{day}.1", 12, tags=("ready",), finished_at=finished_at))
         run.publish(PublishedArtifact("drop", files, ArtifactKind.PIPELINE_ARTIFACT, 322))
         run.publish(PublishedArtifact("drop-container", files, ArtifactKind.CONTAINER, 440))
     return state
