@@ -10,10 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from integrations.artifact_sources import open_source
-from integrations.letters import HtmlLetters
-from integrations.sendgrid_mail import SendGridTransport
-from integrations.temporal import connect, register_search_attributes
 from temporalio.worker import Worker
 
 import process_log
@@ -22,6 +18,10 @@ from activities.notifications import MailTransport, Notifications
 from activities.pinning import Pinning
 from activities.records import Records
 from domain.ids import RELEASE_QUEUE
+from integrations.artifact_sources import open_source
+from integrations.letters import HtmlLetters
+from integrations.sendgrid_mail import SendGridTransport
+from integrations.temporal import connect, register_search_attributes
 from settings import Settings
 from storage.agents import SqlAgentDirectory
 from storage.approvals import SqlApprovalLinks, SqlDeliveries
@@ -99,7 +99,7 @@ def _transport(settings: Settings, database: Database, sealing: Sealing) -> Mail
     if settings.mail == "outbox":
         return SqlOutbox(database, sealing, asyncio.get_running_loop())
     return SendGridTransport(
-        settings.sendgrid_api_key.get_secret_value(),
+        settings.sendgrid_api_key,
         settings.sendgrid_host,
         settings.mail_from,
         allow_http=settings.sendgrid_allow_http,
@@ -108,7 +108,7 @@ def _transport(settings: Settings, database: Database, sealing: Sealing) -> Mail
 
 def main() -> None:
     """Leave by ``os._exit``: Temporal's core may abort a process that tears itself down."""
-    settings = Settings()  # type: ignore[call-arg]  # the secret key comes from the environment
+    settings = Settings()
     process_log.configure(settings.log_format)
     code = 0
     try:

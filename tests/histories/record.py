@@ -5,13 +5,13 @@ under a new name when a sequence of commands changes on purpose (guarded by ``wo
 """
 
 import asyncio
-import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from fakes.release_world import World, plan_of, stage, start, vote
+from fakes.temporal_binaries import DEV_SERVER
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -82,7 +82,7 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [fan, approved, canceled, 
 async def main(version: str) -> None:
     """Play every scenario on a real server and keep the history of each workflow."""
     async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=shutil.which("temporal"),
+        dev_server_existing_path=DEV_SERVER,
         search_attributes=_ATTRIBUTES,
         data_converter=pydantic_data_converter,
     ) as environment:

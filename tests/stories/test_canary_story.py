@@ -98,7 +98,7 @@ def slipway_pages(slipway: Installation, release: str, link: str) -> dict[str, b
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Databases with their logs, Temporal's file, run folders, process logs; not the key file of a real installation."""
+    """Databases with their logs, Temporal's file, run folders, logs of the processes."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -1,10 +1,10 @@
 """A time-skipping Temporal server per test, with the search attributes the workflows set."""
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 from fakes.release_world import World
+from fakes.temporal_binaries import TIME_SKIPPING_SERVER
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -26,7 +26,7 @@ _ATTRIBUTES = [
 @pytest.fixture
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=shutil.which("temporal-test-server"), data_converter=pydantic_data_converter
+        test_server_existing_path=TIME_SKIPPING_SERVER, data_converter=pydantic_data_converter
     ) as started:
         kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in _ATTRIBUTES}
         await started.client.operator_service.add_search_attributes(
