@@ -47,8 +47,13 @@ class Programs:
         self._memory = memory
         self._mail = mail
         self._temporal_cli = surroundings.get("SLIPWAY_TEMPORAL_CLI", "")
-        # Settings meant for a real installation must not leak into this one.
-        inherited = {name: value for name, value in surroundings.items() if not name.startswith("SLIPWAY_")}
+        # Settings meant for a real installation must not leak into this one. And without kept byte code, every start
+        # of every process would compile a thousand modules anew.
+        inherited = {
+            name: value
+            for name, value in surroundings.items()
+            if not name.startswith("SLIPWAY_") and name != "PYTHONDONTWRITEBYTECODE"
+        }
         self._inherited = inherited | {"PYTHONUNBUFFERED": "1", "SLIPWAY_LOG_FORMAT": "text"}
 
     def temporal(self) -> Program:
