@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from local.demo import APPROVER, PIPELINE
+from local.demo import APPROVER
 from local.programs import url
 from local.state_folder import Memory
 
@@ -27,18 +27,21 @@ def places(memory: Memory) -> list[str]:
     return lines
 
 
-def next_steps() -> list[str]:
+def next_steps(release: str) -> list[str]:
     """Three commands worth typing now, in another terminal."""
     steps = {
-        f"slipway release watch {PIPELINE}/1": "see it walk through its stages",
-        f"slipway --as {APPROVER} approvals": "what waits for her; then: slipway --as ... approve ID",
-        f"slipway logs {PIPELINE}/1 -f": "what its steps print",
+        f"slipway release watch {release}": "see it walk through its stages",
+        f"slipway --as {APPROVER} approvals": "what waits for her; `slipway --as ... approve ID` answers",
+        f"slipway logs {release} -f": "what its steps print",
     }
     width = max(len(command) for command in steps) + 3
     return [f"  {command:<{width}}{words}" for command, words in steps.items()]
 
 
-def ready(memory: Memory, release: str | None) -> str:
+def ready(memory: Memory) -> str:
     """The whole block."""
-    began = [f"Release {release} is on its way. Next, in another terminal:", "", *next_steps(), ""] if release else []
-    return "\n".join(["", "Slipway runs.", "", *places(memory), "", *began, "Ctrl-C stops everything.", ""])
+    release = memory.first_release
+    began = [f"The first release is {release}. Next, in another terminal:", "", *next_steps(release), ""]
+    return "\n".join(
+        ["", "Slipway runs.", "", *places(memory), "", *(began if release else []), "Ctrl-C stops it.", ""]
+    )

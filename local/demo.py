@@ -30,7 +30,7 @@ async def fill(api: ApiClient, memory: Memory) -> Memory:
     for file in sorted(examples_folder().glob("*.yaml")):
         await api.post_yaml("/pipelines", file.read_text("utf-8"))
     people = memory.people or {person: await _token(api, person, role) for person, role in _ROLES.items()}
-    return memory.model_copy(update={"people": people, "has_demo": True})
+    return memory.model_copy(update={"people": people})
 
 
 async def _connect(api: ApiClient, memory: Memory) -> None:

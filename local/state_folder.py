@@ -29,7 +29,7 @@ class Memory(BaseModel):
     ports: dict[str, int] = {}
     people: dict[str, str] = {}
     addresses: dict[str, str] = {}
-    has_demo: bool = False
+    first_release: str = ""
 
 
 class HeldByAnother(Exception):  # noqa: N818  reads as what happened

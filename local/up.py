@@ -95,11 +95,13 @@ def _already_running(folder: StateFolder) -> int:
 async def _serve(installation: Installation, folder: StateFolder, memory: Memory, *, with_demo: bool) -> int:
     """Start, fill, tell, and wait for ever."""
     await installation.start()
-    release = None
     if with_demo:
         memory = await _filled(folder, memory)
-        release = await demo.release(memory, key="first release", description="the first one, by slipway up")
-    say(announcement.ready(memory, release))
+    if with_demo and not memory.first_release:
+        first = await demo.release(memory, key="first release", description="the first one, by slipway up")
+        memory = memory.model_copy(update={"first_release": first})
+        folder.keep(memory)
+    say(announcement.ready(memory))
     await asyncio.Event().wait()
     return 0
 
