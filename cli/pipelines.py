@@ -22,9 +22,10 @@ _CREATED = 201
 
 
 @app.command(epilog=examples("slipway pipeline validate pipeline.yaml", "slipway pipeline validate examples/*.yaml"))
-def validate(files: Files) -> None:
-    """Say everything that is wrong with the files, with line and column. Needs no server."""
-    become("authoring", [str(file) for file in files])
+def validate(files: Files, output: Output = OutputFormat.TEXT) -> None:
+    """Say everything that is wrong with the files, with line and column. Needs no server; - is standard input."""
+    as_json = ["--json"] if output == OutputFormat.JSON else []
+    become("authoring", [*as_json, *(str(file) for file in files)])
 
 
 @app.command(epilog=examples("slipway pipeline apply pipeline.yaml"))
@@ -80,6 +81,6 @@ def show(
 
 
 @app.command(epilog=examples("slipway pipeline schema > pipeline-v1.json"))
-def schema(context: typer.Context) -> None:
-    """Print the JSON Schema of pipeline files, for editors."""
-    print_json(api_of(context).send("GET", "/schemas/pipeline-v1.json").json())
+def schema() -> None:
+    """Print the JSON Schema of pipeline files, for editors. Needs no server; one serves it, too."""
+    become("authoring", ["--schema"])
