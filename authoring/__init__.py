@@ -1,1 +1,1 @@
-"""The pipeline file as people write it: YAML to a pipeline, or to problems with file, line and column."""
+"""The pipeline file as people write it: read it, say all that is wrong with it and where, and its JSON Schema."""

@@ -9,12 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictI
 from domain.duration import Duration
 from domain.frozen import Frozen
 
+APPROVER_PATTERN = r"^(group:[A-Za-z0-9][A-Za-z0-9._-]{0,62}|[^\s@:<>,]+@[^\s@:<>,]+)$"
 Approver = Annotated[
     str,
     StringConstraints(
         strip_whitespace=True,
         to_lower=True,
-        pattern=r"^(group:[A-Za-z0-9][A-Za-z0-9._-]{0,62}|[^\s@:<>,]+@[^\s@:<>,]+)$",
+        pattern=APPROVER_PATTERN,
     ),
 ]
 

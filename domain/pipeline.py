@@ -15,11 +15,16 @@ from domain.duration import Duration, PositiveDuration
 from domain.frozen import Frozen
 from domain.ids import Slug
 
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$")]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-Demand = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$")
-]
+VARIABLE_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$"
+ENVIRONMENT_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+DEMAND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"
+HREF_PATTERN = r"^https?://[^\s@]+$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+ABSOLUTE_PATH_PATTERN = r"^/"
+
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_NAME_PATTERN)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_NAME_PATTERN)]
+Demand = Annotated[str, StringConstraints(pattern=DEMAND_PATTERN)]
 
 _LONGEST_TITLE = 60
 
@@ -59,14 +64,14 @@ class AzurePipelinesSource(Frozen):
 class UrlSource(Frozen):
     """One file at an HTTP(S) address."""
 
-    href: str = Field(pattern=r"^https?://[^\s@]+$", description="Address of the file, without credentials.")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="Refuse any other bytes.")
+    href: str = Field(pattern=HREF_PATTERN, description="Address of the file, without credentials.")
+    sha256: str | None = Field(default=None, pattern=SHA256_PATTERN, description="Refuse any other bytes.")
 
 
 class DirectorySource(Frozen):
     """Files of a directory that both the release worker and the agents can read."""
 
-    path: str = Field(pattern=r"^/", description="The directory, from the root.")
+    path: str = Field(pattern=ABSOLUTE_PATH_PATTERN, description="The directory, from the root.")
     paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the files to take.")
 
 

@@ -58,7 +58,7 @@ def _stage(pipeline: Pipeline, at: int, stage: Stage) -> Iterator[BrokenRule]:
 
 def _policy(policy: ApprovalPolicy | None, path: Path) -> Iterator[BrokenRule]:
     if policy and policy.needed > len(policy.approvers):
-        text = f"needs {policy.needed} approvals but asks only {len(policy.approvers)} approvers"
+        text = f"needs {policy.needed} approvals but asks only {len(policy.approvers)}"
         yield BrokenRule(path=(*path, "need"), message=text)
 
 
