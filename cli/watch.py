@@ -113,5 +113,5 @@ def _picture(release: Release, now: datetime) -> "rich_table.Table":
         )
     words = release["reason"] if is_over(release) else release["waiting_for"]
     table.caption = f"{release['status']}{': ' + one_line(words) if words else ''}\n{release['links']['console']}"
-    table.caption_justify = "left"
+    table.caption_justify, table.caption_style, table.title_style = "left", "", "bold"
     return table
