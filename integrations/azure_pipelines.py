@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import IO, TypeVar
 from urllib.parse import quote, urlencode
 
+import httpx2
 from pydantic import Field, ValidationError
 
 from activities.artifact_source import (
@@ -28,7 +29,7 @@ from domain.connection import Connection
 from domain.frozen import Frozen
 from domain.pipeline import AzurePipelinesSource, LatestOf
 from integrations.allowance import CHUNK, Allowance, Limits
-from integrations.http_download import Headers, body, opened, origin
+from integrations.http_download import Headers, body, new_client, opened, origin
 from integrations.safe_path import safe_path
 
 LATEST = "latest"
@@ -91,8 +92,9 @@ class AzureArtifacts:
         self._connection = connection
         self._limits = limits
         self._project = f"{connection.url.rstrip('/')}/{quote(source.project, safe='')}"
+        self._client = new_client(connection.ca)
         self._zips: dict[str, IO[bytes]] = {}
-        self.close = weakref.finalize(self, _close_all, self._zips)
+        self.close = weakref.finalize(self, _close_all, self._client, self._zips)
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
         run = self._run(version)
@@ -171,7 +173,7 @@ class AzureArtifacts:
         """A small JSON document of the API."""
         url = f"{self._project}/_apis/build/{path}?{urlencode({**query, 'api-version': _API_VERSION}, quote_via=quote)}"
         allowance = Allowance(Limits(self._limits.seconds, _LARGEST_ANSWER), what)
-        with opened(url, self._headers, what, self._connection.ca) as answer:
+        with opened(self._client, url, self._headers, what) as answer:
             text = b"".join(body(answer, allowance, what))
         try:
             return kind.model_validate_json(text)
@@ -201,7 +203,7 @@ class AzureArtifacts:
         allowance = Allowance(self._limits, what)
         content = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as this source
         try:
-            with opened(self._download_url(run, what), self._headers, what, self._connection.ca) as answer:
+            with opened(self._client, self._download_url(run, what), self._headers, what) as answer:
                 for chunk in body(answer, allowance, what):
                     content.write(chunk)
             _read(content, what).close()
@@ -239,7 +241,8 @@ class AzureArtifacts:
         return tuple(sorted(offers, key=lambda offer: offer.path))
 
 
-def _close_all(files: dict[str, IO[bytes]]) -> None:
+def _close_all(client: httpx2.Client, files: dict[str, IO[bytes]]) -> None:
+    client.close()
     for file in files.values():
         file.close()
 

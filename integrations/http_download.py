@@ -25,30 +25,32 @@ def origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
+def new_client(authorities: str | None = None) -> httpx2.Client:
+    """A client that trusts the usual authorities, or those of a bundle at that path.
+
+    Without the environment's proxies and ~/.netrc: neither may see, or change, what is asked.
+    """
+    trust = ssl.create_default_context(cafile=authorities)
+    return httpx2.Client(timeout=_TIMEOUT, trust_env=False, headers={"Accept-Encoding": "identity"}, verify=trust)
+
+
 @contextmanager
-def opened(url: str, headers_for: HeadersFor, what: str, verify: str | None = None) -> Iterator[httpx2.Response]:
+def opened(client: httpx2.Client, url: str, headers_for: HeadersFor, what: str) -> Iterator[httpx2.Response]:
     """The answer to GET, its body not read yet; ``headers_for`` is asked again for every redirect.
 
-    ``verify`` is a path of a CA bundle. Raises ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact.
+    Raises ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact.
     """
     try:
-        with _client(verify) as client:
-            answer = _follow(client, url, headers_for, what)
-            try:
-                _check(answer, what)
-                yield answer
-            finally:
-                answer.close()
+        answer = _follow(client, url, headers_for, what)
+        try:
+            _check(answer, what)
+            yield answer
+        finally:
+            answer.close()
     except httpx2.InvalidURL as error:
         raise UnsafeArtifact(f"{what} leads to an address that is none") from error
     except httpx2.HTTPError as error:
         raise SourceUnreachable(f"{what} did not come: {type(error).__name__}") from error
-
-
-def _client(verify: str | None) -> httpx2.Client:
-    """Without the environment's proxies and ~/.netrc: neither may see, or change, what is asked."""
-    trust = ssl.create_default_context(cafile=verify)
-    return httpx2.Client(timeout=_TIMEOUT, trust_env=False, headers={"Accept-Encoding": "identity"}, verify=trust)
 
 
 def _follow(client: httpx2.Client, url: str, headers_for: HeadersFor, what: str) -> httpx2.Response:
@@ -74,7 +76,7 @@ def _check(answer: httpx2.Response, what: str) -> None:
     if answer.status_code in _DENIED:
         raise SourceDenied(f"{answer.url.host} does not let us have {what} (status {answer.status_code})")
     if answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        raise ArtifactNotFound(f"{answer.url.host} has no {what}")
+        raise ArtifactNotFound(f"{answer.url.host} has no {what.removeprefix('the ')}")
     if answer.status_code != HTTPStatus.OK:
         raise SourceUnreachable(f"{answer.url.host} answered {answer.status_code} for {what}")
 

@@ -34,27 +34,26 @@ class HtmlLetters:
         return Letter(
             delivery_id=delivery_id,
             to=person,
-            subject=_one_line(f"{values['question']} {ask.release_name}"),
+            subject=_cut(f"{values['question']} {values['release']}"),
             text=self._templates.get_template("approval_wanted.txt").render(values),
             html=self._inliner.inline(self._templates.get_template("approval_wanted.html").render(values)),
         )
 
     def _values(self, ask: AskApprover, person: str, link: str) -> Mapping[str, Any]:
         before = ask.moment == "before"
+        stage, before = _one_line(ask.stage), ask.moment == "before"
         return {
-            "question": _printable(f"Deploy to {ask.stage}?" if before else f"Is {ask.stage} as it should be?"),
-            "moment": _printable(
-                f"before the deployment to {ask.stage}" if before else f"after the deployment to {ask.stage}"
-            ),
-            "release": _printable(ask.release_name),
-            "pipeline": _printable(ask.pipeline),
-            "artifacts": [_printable(artifact) for artifact in ask.artifacts],
+            "question": f"Deploy to {stage}?" if before else f"Is {stage} as it should be?",
+            "moment": f"{'before' if before else 'after'} the deployment to {stage}",
+            "release": _one_line(ask.release_name),
+            "pipeline": _one_line(ask.pipeline),
+            "artifacts": [_one_line(artifact) for artifact in ask.artifacts],
             "description": _printable(ask.description),
             "instructions": _printable(ask.instructions),
-            "requested_by": _printable(ask.requested_by),
-            "asked_as": "" if ask.approver == person else _printable(ask.approver.removeprefix("group:")),
+            "requested_by": _one_line(ask.requested_by),
+            "asked_as": "" if ask.approver == person else _one_line(ask.approver.removeprefix("group:")),
             "expires": f"{ask.expires_at:%A, %d %B %Y, %H:%M} UTC",
-            "person": _printable(person),
+            "person": _one_line(person),
             "link": link,
             "public_url": self._public_url,
         }
@@ -66,6 +65,9 @@ def _printable(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Fit for a header."""
-    line = " ".join(_printable(text).split())
+    """So that no name makes a line of its own, or a header."""
+    return " ".join(_printable(text).split())
+
+
+def _cut(line: str) -> str:
     return line if len(line) <= _LONGEST_SUBJECT else line[: _LONGEST_SUBJECT - 1] + "…"

@@ -7,6 +7,7 @@ import time
 from datetime import timedelta
 from email.utils import parseaddr
 from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
@@ -54,7 +55,15 @@ class MailNotTaken(Exception):  # noqa: N818  reads as what happened
 class SendGridTransport:
     """Implements MailTransport. One mail, one recipient: approvers see neither each other nor each other's links."""
 
-    def __init__(self, api_key: SecretStr, host: str, sender: str, *, allow_http: bool = False) -> None:
+    def __init__(
+        self,
+        api_key: SecretStr,
+        host: str,
+        sender: str,
+        *,
+        allow_http: bool = False,
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         """Raise ValueError (never holding the key) when key, host or sender cannot be right."""
         key = api_key.get_secret_value()
         if not _KEY.fullmatch(key):
@@ -68,7 +77,7 @@ class SendGridTransport:
         self._service = SendGridAPIClient(api_key=key, host=host.rstrip("/"))
         headers = self._service.client.request_headers
         self._service.client = _DirectClient(
-            host=host.rstrip("/"), request_headers=headers, version=3, timeout=_TIMEOUT_SECONDS
+            host=host.rstrip("/"), request_headers=headers, version=3, timeout=timeout_seconds
         )
 
     def send(self, letter: Letter) -> str:
@@ -77,6 +86,8 @@ class SendGridTransport:
             answer = self._service.send(self._mail(letter))
         except HTTPError as error:
             raise _meaning(error) from error
+        except (OSError, HTTPException) as error:  # urllib's own errors among them
+            raise MailNotTaken(f"SendGrid did not answer: {type(error).__name__}") from error
         if answer.status_code != HTTPStatus.ACCEPTED:
             raise MailNotTaken(f"SendGrid answered {answer.status_code} where 202 means that it took the mail")
         return str(answer.headers.get("X-Message-Id") or letter.delivery_id)

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 from activities.artifact_source import ArtifactNotFound, FileOffer, ResolvedVersion, WrongDigest
 from domain.pipeline import LatestOf, UrlSource
 from integrations.allowance import Allowance, Limits
-from integrations.http_download import Headers, body, opened
+from integrations.http_download import Headers, body, new_client, opened
 from integrations.safe_path import safe_path
 
 _NAMELESS = "download"
@@ -30,7 +30,7 @@ class UrlArtifact:
     def stream(self, version: str, locator: str) -> Iterator[bytes]:
         what = f"{locator} ({version})"
         allowance, digest = Allowance(self._limits, what), sha256()
-        with opened(locator, _no_headers, what) as answer:
+        with new_client() as client, opened(client, locator, _no_headers, what) as answer:
             for chunk in body(answer, allowance, what, may_be_endless=self._source.sha256 is not None):
                 digest.update(chunk)
                 yield chunk

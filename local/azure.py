@@ -116,7 +116,7 @@ class _Azure:
     def builds(self, request: Request, project: Project) -> Response:
         asked = request.query_params
         fitting = [run for run in project.builds.values() if _fits(run, dict(asked))]
-        newest_first = sorted(fitting, key=lambda run: run.finished_at, reverse=True)
+        newest_first = sorted(fitting, key=lambda run: (run.finished_at, run.id), reverse=True)
         return _list([_build(project, run) for run in newest_first[: int(asked.get("$top", "1000"))]])
 
     def build(self, request: Request, project: Project) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @contextmanager
@@ -24,3 +24,20 @@ def served(app: ASGIApp) -> Iterator[str]:
         server.force_exit = True
         thread.join(timeout=10)
         listening.close()
+
+
+class Place:
+    """An application whose inside can be exchanged while it is served: one server for many tests."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+@contextmanager
+def place() -> Iterator[tuple[Place, str]]:
+    """A place, served, and its address."""
+    exchangeable = Place()
+    with served(exchangeable) as url:
+        yield exchangeable, url

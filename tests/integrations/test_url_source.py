@@ -1,0 +1,121 @@
+"""One file at an address: whole or an error, the right bytes, and nothing but http(s)."""
+
+from hashlib import sha256
+
+import pytest
+from fakes.raw_server import raw_server
+
+from activities.artifact_source import (
+    ArtifactNotFound,
+    ArtifactSource,
+    SourceDenied,
+    SourceUnreachable,
+    UnsafeArtifact,
+    WrongDigest,
+)
+from domain.pipeline import LatestOf, UrlSource
+from integrations.allowance import Limits
+from integrations.artifact_sources import open_source
+from local.faults import Fault
+
+CONTENT = b"shop" * 100_000
+
+
+def source(href: str, digest: str | None = None, limits: Limits | None = None) -> ArtifactSource:
+    return open_source(UrlSource(href=href, sha256=digest), None, limits or Limits())
+
+
+@pytest.fixture
+def href(jenkins_world):
+    """Any HTTP server will do; here the files need nobody to sign in."""
+    jenkins_world.state.users.clear()
+    return f"{jenkins_world.url}/job/team/job/webshop/job/main/142/artifact/dist/webshop-142.tar.gz"
+
+
+def test_the_file_is_named_as_in_the_address(href, read):
+    """Its version is what the requester calls it."""
+    assert {"webshop-142.tar.gz": CONTENT} == read(source(href))
+    assert "1.4.2" == source(href).resolve("1.4.2").version
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/", "download"), ("", "download"), ("/a/b%20c.zip?x=1", "b c.zip"), ("/%C3%A4.zip", "ä.zip")]
+)
+def test_names_are_unquoted_and_never_empty(path, name):
+    """What stands behind the path is no name."""
+    assert name == source(f"https://example.com{path}").resolve("latest").files[0].path
+
+
+@pytest.mark.parametrize("path", ["/..", "/a/..%2F..%2Fx", "/a%5Cb", "/a%00b"])
+def test_hostile_names_are_refused(path):
+    """Before anything is asked."""
+    with pytest.raises(UnsafeArtifact):
+        source(f"https://example.com{path}").resolve("latest")
+
+
+def test_an_address_has_no_branches():
+    """Nothing to choose from."""
+    with pytest.raises(ArtifactNotFound):
+        source("https://example.com/x").resolve(LatestOf(branch="main"))
+
+
+def test_the_right_digest_passes_and_any_other_does_not(href, read):
+    """The pipeline may name the only bytes it takes."""
+    assert {"webshop-142.tar.gz": CONTENT} == read(source(href, sha256(CONTENT).hexdigest()))
+    with pytest.raises(WrongDigest, match=sha256(CONTENT).hexdigest()):
+        read(source(href, "0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(status=404), ArtifactNotFound),
+        (Fault(status=410), ArtifactNotFound),
+        (Fault(status=401), SourceDenied),
+        (Fault(status=403), SourceDenied),
+        (Fault(status=500), SourceUnreachable),
+        (Fault(status=204), SourceUnreachable),
+        (Fault(cut_at=0), SourceUnreachable),
+        (Fault(cut_at=399_999), SourceUnreachable),
+        (Fault(claims=400_001), SourceUnreachable),
+        (Fault(redirect_to="ftp://example.com/x"), UnsafeArtifact),
+        (Fault(redirect_to="file:///etc/passwd"), UnsafeArtifact),
+        (Fault(redirect_to="/again"), SourceUnreachable),
+    ],
+)
+def test_what_goes_wrong_has_its_own_class(jenkins_world, href, read, fault, error):
+    """Some are worth another try, others are not."""
+    jenkins_world.state.faults.add(fault)
+    with pytest.raises(error):
+        read(source(href))
+    assert fault.fired
+
+
+def test_five_redirects_are_followed(jenkins_world, href, read):
+    """Also to the file itself at last."""
+    fault = jenkins_world.state.faults.add(Fault(redirect_to=href, times=5))
+    assert {"webshop-142.tar.gz": CONTENT} == read(source(href))
+    assert 5 == fault.fired
+
+
+def test_a_drip_and_a_flood_are_ended(jenkins_world, href, read):
+    """By the deadline, and by the cap."""
+    with pytest.raises(UnsafeArtifact, match="larger than the 1000 bytes"):
+        read(source(href, limits=Limits(size=1000)))
+    jenkins_world.state.faults.add(Fault(drip=(1000, 0.05)))
+    with pytest.raises(SourceUnreachable, match="did not come whole"):
+        read(source(href, limits=Limits(seconds=0.3)))
+
+
+def test_a_body_without_a_length_needs_a_digest(read):
+    """Otherwise a cut would look like the end."""
+    with raw_server(b"HTTP/1.0 200 OK\r\n\r\nshop") as server:
+        with pytest.raises(UnsafeArtifact, match="does not say how long"):
+            read(source(f"{server.address}/x"))
+        assert {"x": b"shop"} == read(source(f"{server.address}/x", sha256(b"shop").hexdigest()))
+
+
+def test_nobody_listening_is_unreachable(read):
+    """Port 1 of this machine answers nobody."""
+    with pytest.raises(SourceUnreachable):
+        read(source("http://127.0.0.1:1/x"))
