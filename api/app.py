@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -23,6 +24,7 @@ from api.edge import Edge
 from api.errors import answer_errors
 from api.health import installed_version
 from api.links import PREFIX
+from api.openapi import document
 from api.pages.router import router as pages
 from api.release_start import sweep_for_ever
 from api.rights import require_declared_rights
@@ -45,6 +47,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
+    app.openapi = partial(document, app)  # type: ignore[method-assign]  # the way that FastAPI's guide takes
     answer_errors(app)
     for module in _IN_THE_API:
         app.include_router(module.router, prefix=PREFIX)

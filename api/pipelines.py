@@ -1,11 +1,9 @@
 """Pipelines over HTTP: check a file, store it as a revision, look at what is stored, the JSON Schema for editors."""
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from api.auth import PUBLIC, Admin, needs
 from api.errors import Flaw, Flawed, documented
@@ -13,6 +11,8 @@ from api.inputs import Number, Slug
 from api.release_start import NoSuchPipeline
 from api.services import ServicesHere
 from api.views import PipelineView, RevisionText, RevisionView, SavedView, ValidView
+from authoring import problem
+from authoring.loading import load
 from domain.pipeline import Pipeline
 from domain.refusal import NotFound
 from domain.role import Role
@@ -65,7 +65,7 @@ async def save_pipeline(
     text: Written, caller: Admin, services: ServicesHere, response: Response, file: FileName = "pipeline.yaml"
 ) -> SavedView:
     """Releases under way keep the definition they were made with."""
-    pipeline = read(text, file)
+    pipeline = await _pipeline(text, file)
     async with services.database.transaction() as session:
         before = await pipelines.latest(session, pipeline.pipeline)
         row = await pipelines.save_revision(session, pipeline, text, caller.subject, services.clock())
@@ -83,7 +83,7 @@ async def save_pipeline(
 )
 async def validate_pipeline(text: Written, file: FileName = "pipeline.yaml") -> ValidView:
     """Stores nothing."""
-    pipeline = read(text, file)
+    pipeline = await _pipeline(text, file)
     return ValidView(pipeline=pipeline.pipeline, stages=[stage.stage for stage in pipeline.stages])
 
 
@@ -162,9 +162,22 @@ def _revision(row: PipelineRevisionRow) -> RevisionText:
     )
 
 
-def read(text: str, file: str) -> Pipeline:
-    """The pipeline; raises BrokenPipeline with every problem of the file."""
+async def _pipeline(text: str, file: str) -> Pipeline:
+    """Raises BrokenPipeline with every problem of the file."""
     try:
-        return Pipeline.model_validate(YAML(typ="safe").load(text), extra="forbid")
-    except (YAMLError, ValidationError) as error:
-        raise BrokenPipeline("the pipeline file has problems", [Flaw(message=str(error), file=file)]) from None
+        return await asyncio.to_thread(load, text, file)
+    except problem.BrokenPipeline as broken:
+        count = len(broken.problems)
+        word = "problem" if count == 1 else "problems"
+        raise BrokenPipeline(f"{file} has {count} {word}", [_flaw(found) for found in broken.problems]) from None
+
+
+def _flaw(found: problem.Problem) -> Flaw:
+    return Flaw(
+        message=found.message,
+        file=found.file,
+        line=found.line,
+        column=found.column,
+        path=found.path,
+        suggestion=found.suggestion,
+    )

@@ -108,7 +108,7 @@ async def test_a_secret_that_nobody_stored_is_named(world: World, agent: httpx2.
     assert (404, "no secret is stored as webshop/db") == (answer.status_code, answer.json()["detail"])
 
 
-async def _pinned(world: World, **more: Any) -> tuple[Manifest, Manifest]:
+async def _pinned(world: World) -> tuple[Manifest, Manifest]:
     """The release has an artifact of Jenkins and one of a directory; step 0 downloads."""
     pins, found = [], []
     for alias, source in (("web", JenkinsSource(server="ci", job="web")), ("infra", DirectorySource(path="/srv"))):

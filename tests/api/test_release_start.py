@@ -119,5 +119,5 @@ async def test_the_sweep_runs_beside_the_application(
 async def test_a_key_that_cannot_be_kept_is_refused(world: World, releaser: httpx2.AsyncClient, key: str) -> None:
     """Silently ignoring it would make two releases of a repeated request."""
     await world.save()
-    answer = await releaser.post("/releases", json=NEW, headers={"Idempotency-Key": key.encode()})
+    answer = await releaser.post("/releases", json=NEW, headers=[(b"Idempotency-Key", key.encode())])
     assert (422, []) == (answer.status_code, await _ids(releaser))

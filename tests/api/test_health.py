@@ -1,0 +1,62 @@
+"""Health: what a load balancer and an operator ask."""
+
+from pathlib import Path
+
+from fakes.api_world import World
+
+from storage.database import Database
+
+ROOT = "http://slipway.test"
+
+
+async def test_a_process_that_lives_says_so(world: World) -> None:
+    """Whatever else is down."""
+    world.orchestrator.is_reachable = False
+    async with world.calling() as nobody:
+        assert {"status": "ok"} == (await nobody.get(f"{ROOT}/healthz")).json()
+        assert "version" in (await nobody.get(f"{ROOT}/version")).json()
+
+
+async def test_a_process_that_can_work_says_so(world: World) -> None:
+    """Database, schema and Temporal."""
+    async with world.calling() as nobody:
+        answer = await nobody.get(f"{ROOT}/readyz")
+    assert (200, {"database": "ok", "migrations": "ok", "temporal": "ok"}) == (
+        answer.status_code,
+        answer.json()["parts"],
+    )
+
+
+async def test_what_is_down_is_named(world: World, tmp_path: Path) -> None:
+    """503, and each part for itself."""
+    world.orchestrator.is_reachable = False
+    empty = Database(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}")
+    async with world.with_services(database=empty).calling() as nobody:
+        fresh = await nobody.get(f"{ROOT}/readyz")
+    await empty.close()
+    gone = Database(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'slipway.db'}")
+    async with world.with_services(database=gone).calling() as nobody:
+        broken = await nobody.get(f"{ROOT}/readyz")
+    await gone.close()
+    assert (503, {"database": "ok", "migrations": "failed", "temporal": "failed"}) == (
+        fresh.status_code,
+        fresh.json()["parts"],
+    )
+    assert (503, {"database": "failed", "migrations": "failed", "temporal": "failed"}) == (
+        broken.status_code,
+        broken.json()["parts"],
+    )
+
+
+async def test_a_database_that_cannot_be_opened_is_unavailable(world: World, tmp_path: Path) -> None:
+    """Any route answers 503 then, and says no more."""
+    gone = Database(f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'slipway.db'}")
+    async with world.with_services(database=gone).client({"Authorization": "Bearer slw_x"}) as client:
+        answer = await client.get("/releases")
+    await gone.close()
+    assert (503, "5", "DatabaseUnavailable") == (
+        answer.status_code,
+        answer.headers["retry-after"],
+        answer.json()["error"],
+    )
+    assert "nowhere" not in answer.text

@@ -1,0 +1,52 @@
+"""Tokens over HTTP."""
+
+from datetime import timedelta
+
+import httpx2
+import pytest
+from fakes.api_world import World
+
+NEW = {"name": "ci", "subject": "Bot@Example.com", "role": "releaser", "days": 30}
+
+
+async def test_a_token_is_shown_once(world: World, admin: httpx2.AsyncClient) -> None:
+    """Its value works, and is in no later answer."""
+    issued = await admin.post("/tokens", json=NEW)
+    value = issued.json()["value"]
+    assert (201, "bot@example.com", "releaser") == (
+        issued.status_code,
+        issued.json()["subject"],
+        issued.json()["role"],
+    )
+    async with world.client({"Authorization": f"Bearer {value}"}) as bot:
+        assert {"subject": "bot@example.com", "role": "releaser"} == (await bot.get("/me")).json()
+    listed = await admin.get("/tokens")
+    assert issued.json()["id"] in [token["id"] for token in listed.json()]
+    assert value not in listed.text
+
+
+async def test_a_token_ends_by_itself(world: World, admin: httpx2.AsyncClient) -> None:
+    """After the days it was given."""
+    value = (await admin.post("/tokens", json=NEW | {"days": 1})).json()["value"]
+    world.clock.move(timedelta(days=1))
+    async with world.client({"Authorization": f"Bearer {value}"}) as bot:
+        assert 401 == (await bot.get("/me")).status_code
+
+
+async def test_a_revoked_token_is_refused(world: World, admin: httpx2.AsyncClient) -> None:
+    """At once; revoking it again finds nothing."""
+    issued = (await admin.post("/tokens", json=NEW)).json()
+    revoked = await admin.delete(f"/tokens/{issued['id']}")
+    again = await admin.delete(f"/tokens/{issued['id']}")
+    async with world.client({"Authorization": f"Bearer {issued['value']}"}) as bot:
+        assert (204, 404, 401) == (revoked.status_code, again.status_code, (await bot.get("/me")).status_code)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"role": "agent"}, {"role": "root"}, {"subject": "nobody"}, {"days": 0}, {"days": 400}, {"name": ""}]
+)
+async def test_a_token_that_makes_no_sense_is_not_issued(admin: httpx2.AsyncClient, wrong: dict[str, object]) -> None:
+    """Agents enrol; everything else has a person and an end."""
+    before = (await admin.get("/tokens")).json()
+    assert 422 == (await admin.post("/tokens", json=NEW | wrong)).status_code
+    assert [t["id"] for t in before] == [t["id"] for t in (await admin.get("/tokens")).json()]

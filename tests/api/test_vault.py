@@ -1,0 +1,77 @@
+"""Secrets, connections and groups over HTTP: values go in and never come out."""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+from fakes.api_world import World
+from structlog.testing import capture_logs
+
+CANARY = "canary-7f3a9c"
+CONNECTION = {"kind": "jenkins", "url": "https://ci.example", "user": "bot", "token": CANARY}
+
+
+async def test_secrets_are_listed_by_name_only(admin: httpx2.AsyncClient) -> None:
+    """A slash is part of a name."""
+    put = await admin.put("/secrets/webshop/db", json={"value": CANARY})
+    listed = await admin.get("/secrets")
+    assert (204, ["webshop/db"]) == (put.status_code, listed.json())
+    assert 405 == (await admin.get("/secrets/webshop/db")).status_code, "there is no way to read one"
+    deleted = await admin.delete("/secrets/webshop/db")
+    again = await admin.delete("/secrets/webshop/db")
+    assert (204, 404, []) == (deleted.status_code, again.status_code, (await admin.get("/secrets")).json())
+
+
+async def test_no_value_leaves_by_any_answer_file_or_log(
+    world: World, admin: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    """Every GET of the API, the database with its write-ahead log, and our own log lines are free of it."""
+    with capture_logs() as lines:
+        await admin.put("/secrets/webshop/db", json={"value": CANARY})
+        await admin.put("/connections/ci", json=CONNECTION)
+        paths = [p for p, methods in world.app.openapi()["paths"].items() if "get" in methods and "{" not in p]
+        answers = [await admin.get(f"http://slipway.test{path}") for path in paths]
+    kept = _all_bytes(tmp_path)
+    assert len(paths) > 10
+    assert CANARY not in "".join(answer.text for answer in answers)
+    assert CANARY not in str(lines)
+    assert CANARY.encode() not in kept
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+async def test_connections_are_listed_without_tokens(admin: httpx2.AsyncClient, releaser: httpx2.AsyncClient) -> None:
+    """Authors of pipelines see their names."""
+    assert 204 == (await admin.put("/connections/ci", json=CONNECTION)).status_code
+    assert [{"name": "ci", "kind": "jenkins", "url": "https://ci.example", "user": "bot", "ca": None}] == (
+        await releaser.get("/connections")
+    ).json()
+
+
+async def test_groups_keep_their_people(admin: httpx2.AsyncClient, viewer: httpx2.AsyncClient) -> None:
+    """Spelt in one way, each once."""
+    await admin.put("/groups/ops", json={"members": ["Otto@Example.com", "otto@example.com", "ana@example.com"]})
+    assert [{"name": "ops", "members": ["otto@example.com", "ana@example.com"]}] == (await viewer.get("/groups")).json()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/secrets/webshop/db", {"value": ""}),
+        ("/secrets/webshop/db", {"value": 7}),
+        ("/secrets/.hidden", {"value": "x"}),
+        ("/connections/ci", CONNECTION | {"kind": "gitlab"}),
+        ("/connections/ci", CONNECTION | {"url": "file:///etc/passwd"}),
+        ("/connections/ci", CONNECTION | {"url": "https://user:pass@ci.example"}),
+        ("/groups/ops", {"members": ["otto"]}),
+        ("/groups/ops", {"members": "otto@example.com"}),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(admin: httpx2.AsyncClient, path: str, body: dict[str, object]) -> None:
+    """And its value is not repeated."""
+    answer = await admin.put(path, json=body)
+    assert 422 == answer.status_code
+    assert CANARY not in answer.text
+    assert [[], [], []] == [(await admin.get(kind)).json() for kind in ("/secrets", "/connections", "/groups")]
