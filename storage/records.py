@@ -8,7 +8,7 @@ import logging
 from functools import singledispatch
 from typing import Any
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.records import (
@@ -160,4 +160,4 @@ async def _write_step(fact: StepFact, _entry: Entry, session: AsyncSession) -> N
 
 @_write.register
 async def _write_event(fact: Event, entry: Entry, session: AsyncSession) -> None:
-    session.add(EventRow(at=entry.at, **fact.model_dump(exclude={"fact"})))
+    await session.execute(insert(EventRow), fact.model_dump(exclude={"fact"}) | {"at": entry.at})
