@@ -23,6 +23,8 @@ from workflows.stopping import CancelRequest
 
 _ANSWER_WITHIN = timedelta(seconds=4)
 _RECEIPT_WITHIN = timedelta(seconds=2)
+# A lazy client that cannot connect says so with a plain RuntimeError.
+_AWAY = (RPCError, TimeoutError, RuntimeError)
 
 
 class NothingRuns(Refusal):
@@ -125,14 +127,14 @@ class TemporalOrchestrator:
             async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
                 query = ReceiptQuery(moment=moment, vote_id=vote.vote_id)
                 return await handle.query(DeploymentWorkflow.receipt, query, rpc_timeout=_RECEIPT_WITHIN)
-        except (RPCError, WorkflowQueryFailedError, TimeoutError):
+        except (*_AWAY, WorkflowQueryFailedError):
             return None  # the signal is durable; a worker counts it when there is one
 
     async def is_healthy(self) -> bool:
         try:
             async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
                 return await self._client.service_client.check_health(timeout=_RECEIPT_WITHIN)
-        except (RPCError, TimeoutError):
+        except _AWAY:
             return False
 
 
@@ -142,9 +144,7 @@ async def _answered_soon() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(_ANSWER_WITHIN.total_seconds()):
             yield
-    except TimeoutError:
-        raise TemporalUnavailable("Temporal does not answer; try again in a moment") from None
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+    except _AWAY as error:
+        if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
             raise NothingRuns("it does not run (any more)") from error
         raise TemporalUnavailable("Temporal does not answer; try again in a moment") from error

@@ -1,0 +1,98 @@
+"""The way to the workflows, on a real Temporal server."""
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest
+from fakes.release_world import World, plan_of, stage
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from api.orchestrator import NothingRuns, TemporalOrchestrator, TemporalUnavailable
+from domain.approval import Choice, Moment, ReceiptKind, Vote
+from domain.ids import DeploymentId
+from domain.status import ReleaseStatus, StageStatus
+from workflows import recording
+from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
+from workflows.stopping import CancelRequest
+
+APPROVAL = {"approval": {"approvers": ["ana@example.com"]}}
+PLAN = plan_of({"pipeline": "webshop", "stages": [stage("prod", before=APPROVAL)]})
+PROD = DeploymentId(release=PLAN.id, stage="prod", attempt=1)
+CANCEL = CancelRequest(by="rita@example.com", reason="enough")
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=shutil.which("temporal-test-server"), data_converter=pydantic_data_converter
+    ) as started:
+        kinds = {
+            key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+            for key in vars(recording).values()
+            if isinstance(key, type(recording.STAGE))
+        }
+        await started.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
+        )
+        yield started.client
+
+
+def _vote(digest: str) -> Vote:
+    return Vote(vote_id="v-1", voter="ana@example.com", choice=Choice.APPROVE, digest=digest)
+
+
+async def test_a_release_is_started_once(client: Client) -> None:
+    """Starting again, also by another process, is the same run."""
+    runs = [await TemporalOrchestrator(client).start_release(PLAN) for _ in range(3)]
+    assert 1 == len(set(runs))
+    assert runs[0] == (await client.get_workflow_handle(PLAN.id.workflow_id).describe()).run_id
+
+
+async def test_votes_and_stops_reach_what_runs(client: Client) -> None:
+    """A vote brings its receipt; a stage is deployed again after the end, but the release never started again."""
+    orchestrator = TemporalOrchestrator(client)
+    async with World(client).running() as world:
+        await orchestrator.start_release(PLAN)
+        approval = await world.open_approval(f"{PROD}/before")
+        receipt = await orchestrator.vote(PROD, Moment.BEFORE, _vote(approval.digest))
+        assert receipt is not None
+        assert ReceiptKind.COUNTED == receipt.kind
+        handle = client.get_workflow_handle_for(ReleaseWorkflow.run, PLAN.id.workflow_id)
+        end = await handle.result()
+        assert ReleaseStatus.SUCCEEDED == end.status
+        await orchestrator.start_release(PLAN)
+        assert WorkflowExecutionStatus.COMPLETED == (await handle.describe()).status
+        resumed = ReleaseInput(plan=PLAN, statuses=end.stages, attempts={"prod": 1}, is_resumed=True)
+        request = DeployRequest(stage="prod", requested_by="otto@example.com", request_id="r-1")
+        await orchestrator.deploy_stage(resumed, request)
+        again = PROD.model_copy(update={"attempt": 2})
+        await world.open_approval(f"{again}/before")
+        await orchestrator.cancel_deployment(again, CANCEL)
+        assert {"prod": StageStatus.CANCELED} == (await handle.result()).stages
+        with pytest.raises(NothingRuns):
+            await orchestrator.vote(PROD, Moment.BEFORE, _vote(approval.digest))
+
+
+async def test_what_does_not_run_takes_no_messages(client: Client) -> None:
+    """Told apart from Temporal being away."""
+    orchestrator = TemporalOrchestrator(client)
+    with pytest.raises(NothingRuns):
+        await orchestrator.vote(PROD, Moment.BEFORE, _vote("d" * 64))
+    with pytest.raises(NothingRuns):
+        await orchestrator.cancel_release(PLAN.id, CANCEL)
+    with pytest.raises(NothingRuns):
+        await orchestrator.cancel_deployment(PROD, CANCEL)
+    assert await orchestrator.is_healthy()
+
+
+async def test_temporal_that_is_away_is_told_within_seconds() -> None:
+    """And the process that speaks to it lives on."""
+    away = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
+    orchestrator = TemporalOrchestrator(away)
+    assert not await orchestrator.is_healthy()
+    with pytest.raises(TemporalUnavailable):
+        await orchestrator.start_release(PLAN)
