@@ -55,7 +55,7 @@ class Stack:
             agents = self.http.get(memory["api_url"] + "/api/v1/agents", headers=headers)
         except (OSError, ValueError, KeyError, httpx2.TransportError):
             return False
-        return agents.status_code == httpx2.codes.OK and any(agent["is_online"] for agent in agents.json()["items"])
+        return agents.status_code == httpx2.codes.OK and any(agent["is_online"] for agent in agents.json())
 
     def ask(self, method: str, path: str, **request: Any) -> Any:
         """The JSON of an answer; raises on anything but success."""

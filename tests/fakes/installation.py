@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from local.child import Program
+from local.demo_builds import TOKEN, USER
 from local.programs import Programs, url
 from local.state_folder import Memory
 
@@ -89,10 +90,10 @@ class Installation:
         jenkins = {
             "kind": "jenkins",
             "url": url(self.memory.ports["jenkins"]),
-            "user": "slipway",
-            "token": "jenkins-token",
+            "user": USER,
+            "token": TOKEN,
         }
-        azure = {"kind": "azure-pipelines", "url": url(self.memory.ports["azure"]) + "/contoso", "token": "azure-pat"}
+        azure = {"kind": "azure-pipelines", "url": url(self.memory.ports["azure"]) + "/contoso", "token": TOKEN}
         self.ok("PUT", "/api/v1/connections/ci", json=jenkins)
         self.ok("PUT", "/api/v1/connections/contoso", json=azure)
 
@@ -152,8 +153,7 @@ class Installation:
 
     def _is_online(self, name: str) -> bool:
         agents = self.ok("GET", "/api/v1/agents")
-        items = agents["items"] if isinstance(agents, dict) else agents
-        return any(agent["name"] == name and agent["is_online"] for agent in items)
+        return any(agent["name"] == name and agent["is_online"] for agent in agents)
 
     def log(self, name: str) -> str:
         return (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
@@ -218,8 +218,8 @@ class Installation:
     def _link(self, person: str, approval: str) -> str | None:
         deployment, moment = approval.rsplit("/", 1)
         stage = deployment.split("/")[2]
-        for mail in self.ok("GET", "/api/v1/outbox")["items"]:
-            if mail["person"] != person:
+        for mail in self.ok("GET", "/api/v1/outbox"):
+            if mail["to"] != person:
                 continue
             body = self.ok("GET", f"/api/v1/outbox/{mail['id']}")["text"]
             found = re.search(r"(/approve/[A-Za-z0-9_-]+)", body)
