@@ -49,22 +49,22 @@ def compare(old: Iterable[PinnedArtifact], new: Iterable[PinnedArtifact]) -> lis
 
 
 def _change(alias: str, old: PinnedArtifact | None, new: PinnedArtifact | None) -> Change:
-    is_same = old is not None and new is not None and old.digest == new.digest
     pin = new or old
     assert pin is not None, "it is in one of them"
     return Change(
         alias=alias,
         before=old.version if old else None,
         after=new.version if new else None,
-        is_same=is_same,
+        is_same=old is not None and new is not None and old.digest == new.digest,
         digest=pin.digest,
-        detail=_detail(new, is_rebuilt=old is not None and new is not None and not is_same),
+        detail=_detail(old, new),
     )
 
 
-def _detail(new: PinnedArtifact | None, *, is_rebuilt: bool) -> str:
-    """Branch and commit; a change under an unchanged version number is what a reader would not expect."""
-    if new is None:
+def _detail(old: PinnedArtifact | None, new: PinnedArtifact | None) -> str:
+    """Branch and commit of what comes; a change under an unchanged version number is what nobody expects."""
+    if new is None or (old is not None and old.digest == new.digest):
         return ""
+    is_rebuilt = old is not None and old.version == new.version
     parts = [new.branch or "", (new.commit or "")[:10], "other bytes" if is_rebuilt else ""]
     return ", ".join(part for part in parts if part)

@@ -13,6 +13,7 @@ from api.auth import Caller, Releaser, Viewer
 from api.inputs import Slug
 from api.pages import stage_picture
 from api.pages.forms import Form, SentForm
+from api.pages.looks import Look
 from api.pages.rendering import render
 from api.pages.viewer import require_own_form
 from api.release_start import NoSuchPipeline, Order, make_release
@@ -117,7 +118,9 @@ def _nodes(pipeline: Pipeline) -> Mapping[str, object]:
     return {
         stage.stage: {
             "status": StageStatus.NOT_STARTED,
+            "look": _look(stage),
             "word": _asks_for(stage),
+            "note": "",
             "href": "#new",
             "after": [after.stage for after in stage.after],
         }
@@ -135,6 +138,12 @@ def _asks_for(stage: Stage) -> str:
     if asked:
         return f"approval {asked}" + (", by hand" if stage.manual else "")
     return "by hand" if stage.manual else "by itself"
+
+
+def _look(stage: Stage) -> Look:
+    if stage.before.approval or stage.after_deployment.approval:
+        return Look("idle", "user")
+    return Look("idle", "pointer" if stage.manual else "play")
 
 
 def _line(pipeline: Pipeline, revision: PipelineRevisionRow) -> dict[str, object]:

@@ -16,6 +16,7 @@ from api.inputs import Release, Slug
 from api.pages import stage_picture
 from api.pages.forms import SentForm
 from api.pages.log_tail import Tail, tails
+from api.pages.looks import look
 from api.pages.rendering import render
 from api.pages.standing import sentence, underway_of
 from api.pages.viewer import require_own_form
@@ -23,7 +24,7 @@ from api.queries import release_row, release_view
 from api.services import ServicesHere
 from api.views import DeploymentView, ReleaseView, StageView
 from domain.release import ReleasePlan
-from domain.status import RunStatus
+from domain.status import RunStatus, StageStatus
 
 router = APIRouter(prefix="/releases", include_in_schema=False)
 _MOST_TAILS = 3
@@ -103,10 +104,15 @@ def _watched(view: ReleaseView) -> list[str]:
 
 def _node(stage: StageView) -> dict[str, object]:
     """One stage in the picture."""
-    word = f"{stage.status}, attempt {stage.attempt}" if stage.attempt > 1 else str(stage.status)
-    if stage.attempt == 0 and stage.manual:
-        word = "by hand"
-    return {"status": stage.status, "word": word, "href": f"#stage-{stage.stage}", "after": stage.after}
+    is_left_to_people = stage.status == StageStatus.NOT_STARTED and stage.manual
+    return {
+        "status": stage.status,
+        "look": look(stage.status),
+        "word": "by hand" if is_left_to_people else stage.status,
+        "note": f"attempt {stage.attempt}" if stage.attempt > 1 else "",
+        "href": f"#stage-{stage.stage}",
+        "after": stage.after,
+    }
 
 
 def _section(view: ReleaseView, stage: StageView, peeks: dict[str, Tail]) -> StageSection:

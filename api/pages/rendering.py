@@ -66,6 +66,10 @@ def _log_line(line: Line) -> Markup:
     return opening + Markup("").join(spans) + Markup("</li>\n")
 
 
+def _tame(value: object) -> object:
+    return wording.tame(value) if type(value) is str else value
+
+
 def _environment() -> Environment:
     folder = Path(__file__).parent / "templates"
     environment = Environment(
@@ -74,6 +78,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_tame,
     )
     environment.globals |= {
         "asset": assets.address,

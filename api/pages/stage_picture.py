@@ -11,8 +11,8 @@ from itertools import pairwise
 from domain.pipeline import Stage
 from domain.stage_graph import layers
 
-WIDTH, HEIGHT = 192, 68
-_ACROSS, _DOWN, _MARGIN, _PASSAGE = 56, 22, 3, 6
+WIDTH, HEIGHT = 208, 68
+_ACROSS, _DOWN, _MARGIN, _PASSAGE = 52, 22, 3, 6
 _SWEEPS = 4
 
 Place = str | tuple[str, str, int]

@@ -25,18 +25,13 @@ def sentence(waiting_for: str, underway: Iterable[Underway]) -> str:
     parts = [_part(one) for one in underway]
     more = len(parts) - _MOST_NAMED
     text = "; ".join(parts[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
-    return f"{text[0].upper() if _starts_plain(parts) else text[0]}{text[1:]}." if text else ""
-
-
-def _starts_plain(parts: list[str]) -> bool:
-    """Whether the sentence starts with one of our words, not with a stage's name, which is spelt as it is."""
-    return parts[0].startswith("deploys ")
+    return f"{text}." if text else ""
 
 
 def _part(one: Underway) -> str:
     if one.waiting_for:
         return f"{one.stage} waits for {one.waiting_for}"
-    return f"{one.stage} waits" if one.status == StageStatus.WAITING else f"deploys to {one.stage}"
+    return f"{one.stage} waits" if one.status == StageStatus.WAITING else f"{one.stage} is being deployed"
 
 
 def underway_of(release: ReleaseView) -> list[Underway]:

@@ -12,6 +12,8 @@ _CHANNELS = {Channel.LINK: "mail link", Channel.CONSOLE: "console", Channel.API:
 _DELIVERIES = {"sent": "sent", "pending": "not sent yet", "failed": "could not be sent"}
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 _KIB = 1024
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
+_MARKED = dict.fromkeys(_TURNING, "\N{REPLACEMENT CHARACTER}")
 _SIZES = ("KiB", "MiB", "GiB", "TiB")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -97,8 +99,14 @@ def web(address: str) -> str:
     return address if address.startswith(("https://", "http://")) else "#"
 
 
+def tame(text: str) -> str:
+    """Text without the characters that turn the direction of what stands after them; a mark shows where they were."""
+    return text.translate(_MARKED)
+
+
 def links(text: str) -> Markup:
     """Plain text with its web addresses clickable."""
+    text = tame(text)
     parts: list[Markup] = []
     end = 0
     for found in _LINK.finditer(text):

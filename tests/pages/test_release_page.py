@@ -18,7 +18,7 @@ async def test_it_says_in_one_sentence_what_the_release_waits_for(console):
     """Person and group by name; what merely runs is named too."""
     page = await (await console.sign_in(DEV)).get(PAGE)
     assert (
-        "prod-eu waits for approval before the deployment by ana@example.com, group:ops; deploys to prod-us."
+        "prod-eu waits for approval before the deployment by ana@example.com, group:ops; prod-us is being deployed."
         in page.text
     )
 

@@ -1,0 +1,176 @@
+"""The console in a real browser: wide and narrow, with script and without."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fakes.seed import BO
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+
+from activities.records import StageFact
+from api.app import create_app
+from api.auth import SESSION_COOKIE
+from domain.role import Role
+from domain.status import StageStatus
+from storage import logs
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+RUNNING = "webshop/41/prod-us/1/deploy/1/1"
+PAGES = [
+    "/",
+    "/pipelines",
+    "/pipelines/webshop",
+    "/releases/webshop/41",
+    "/releases/webshop/40",
+    f"/logs/{RUNNING}",
+    "/approvals",
+    "/approvals/webshop/41/prod-eu/1/before",
+    "/agents",
+    "/outbox",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+async def address(console) -> AsyncIterator[str]:
+    """The console behind a real HTTP server."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    app = create_app(replace(console.services, public_url=url))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield url
+    server.should_exit = True
+    await serving
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def _signed_in(
+    console, chromium: Browser, address: str, width: int = 1280, **more
+) -> AsyncIterator[BrowserContext]:
+    client = await console.sign_in(BO, Role.ADMIN)
+    context = await chromium.new_context(viewport={"width": width, "height": 800}, **more)
+    cookie = {"name": SESSION_COOKIE, "value": client.cookies[SESSION_COOKIE], "url": address}
+    await context.add_cookies([cookie])
+    yield context
+    await context.close()
+
+
+async def _opened(context: BrowserContext, address: str) -> tuple[Page, list[str]]:
+    """A page that remembers what its console complains about."""
+    page, complaints = await context.new_page(), []
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    await page.goto(address)
+    return page, complaints
+
+
+@pytest.mark.parametrize("width", [1280, 375, 320])
+async def test_every_page_fits_and_nothing_is_complained_about(console, chromium, address, width):
+    """No sideways scrolling, no script error, nothing the content policy forbids."""
+    async with _signed_in(console, chromium, address, width) as context:
+        page, complaints = await _opened(context, address)
+        for path in [*PAGES, console.seeded.links[BO]]:
+            await page.goto(address + path)
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            assert (path, True) == (path, wide <= width)
+        assert [] == complaints
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+async def test_a_mailed_link_is_answered(console, chromium, address, script):
+    """Nothing is pre-set, and the browser itself insists on a choice."""
+    context = await chromium.new_context(java_script_enabled=script, viewport={"width": 375, "height": 800})
+    page, complaints = await _opened(context, address + console.seeded.links[BO])
+    assert 0 == await page.locator("input[name=choice]:checked").count()
+    await page.get_by_role("button", name="Send answer").click()
+    assert [] == console.orchestrator.votes
+    await page.get_by_text("The deployment may start.").click()
+    await page.get_by_label("Comment").fill("looks good")
+    await page.get_by_role("button", name="Send answer").click()
+    await expect(page.get_by_role("status")).to_contain_text("Your answer was counted")
+    await page.reload()
+    await expect(page.locator("main")).to_contain_text("looks good")
+    assert (1, []) == (len({vote.vote_id for vote in console.orchestrator.votes}), complaints)
+    await context.close()
+
+
+async def test_one_signs_in_starts_a_release_and_signs_out_without_script(console, chromium, address):
+    """The forms are all there is to it."""
+    async with _signed_in(console, chromium, address, java_script_enabled=False) as context:
+        page, complaints = await _opened(context, f"{address}/pipelines/webshop")
+        await page.get_by_label("Version of app").fill("3.0.0")
+        await page.get_by_role("button", name="Start release").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("webshop-1")
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        assert [] == complaints
+
+
+async def test_a_release_page_renews_itself_and_leaves_the_reader_alone(console, chromium, address):
+    """What changed is swapped; what was opened stays open, and nothing scrolls."""
+    async with _signed_in(console, chromium, address) as context:
+        page, complaints = await _opened(context, f"{address}/releases/webshop/41")
+        steps = page.locator("#stage-test details").filter(has_text="step runs")
+        await steps.locator("summary").click()
+        await page.evaluate("scrollTo(0, 300)")
+        done = StageFact(release="webshop/41", stage="prod-us", status=StageStatus.SUCCEEDED, attempt=1)
+        await console.seeder.say("release/webshop/41", timedelta(0), done)
+        await expect(page.locator("#stage-prod-us .badge").first).to_have_text("succeeded", timeout=10_000)
+        assert ("", 300) == (await steps.get_attribute("open"), await page.evaluate("scrollY"))
+        assert [] == complaints
+
+
+async def test_a_running_log_is_followed(console, chromium, address):
+    """What script shows is what the page without script shows, and then goes on."""
+    async with (
+        _signed_in(console, chromium, address, java_script_enabled=False) as plain,
+        _signed_in(console, chromium, address) as live,
+    ):
+        still, _ = await _opened(plain, f"{address}/logs/{RUNNING}")
+        page, complaints = await _opened(live, f"{address}/logs/{RUNNING}")
+        await expect(page.locator("#log-state")).to_have_text("Live")
+        await expect(page.locator(".log li")).to_have_count(6)
+        html = "[...document.querySelectorAll('.log li')].map((li) => li.outerHTML)"
+        served = [await line.evaluate("li => li.outerHTML") for line in await still.locator(".log li").all()]
+        assert served == await page.evaluate(html)
+        await _append(console, b"\xe2\x9c\x93 one\r\n\x1b[3")
+        await _append(console, b"1mred\x1b[0m <b>two</b>\n")
+        await expect(page.locator(".log li").last).to_have_text("red <b>two</b>", timeout=10_000)
+        assert "red" == await page.locator(".log li .fg-red").inner_text()
+        assert [] == complaints
+
+
+async def _append(console, data: bytes) -> None:
+    async with console.services.database.transaction() as session:
+        await logs.append(session, RUNNING, await logs.size(session, RUNNING), data)
+
+
+async def test_times_are_told_in_the_readers_zone(console, chromium, address):
+    """With UTC at hand."""
+    async with _signed_in(console, chromium, address, timezone_id="Asia/Tokyo", locale="en-GB") as context:
+        page, _ = await _opened(context, f"{address}/releases/webshop/40")
+        time = page.locator("#summary time").first
+        await expect(time).to_have_text("20 Nov 2026, 23:05")
+        await expect(time).to_have_attribute("title", "2026-11-20 14:05:00 UTC")
