@@ -12,6 +12,7 @@ from activities.records import ApprovalFact, Event
 from domain.approval import (
     Approval,
     Asked,
+    Choice,
     Moment,
     Receipt,
     ReceiptKind,
@@ -150,7 +151,13 @@ class Approvals:
     async def _record(self, moment: Moment, current: Approval, recorded: Approval | None) -> None:
         news = _news(moment, current, recorded)
         events = [
-            Event(release=str(self._plan.id), deployment=str(self._deployment), text=text, by=by) for text, by in news
+            Event(
+                release=str(self._plan.id),
+                deployment=str(self._deployment),
+                text=f"{self._deployment.stage}: {text}",
+                by=by,
+            )
+            for text, by in news
         ]
         fact = ApprovalFact(
             approval_id=approval_id(self._deployment, moment),
@@ -169,16 +176,17 @@ def waiting_sentence(moment: Moment, policy: ApprovalPolicy) -> str:
 def _news(moment: Moment, current: Approval, recorded: Approval | None) -> list[tuple[str, str]]:
     """What happened since the last record, each with who did it."""
     if recorded is None:
-        return [(f"approval {moment} asked of {', '.join(a.approver for a in current.asked)}", "")]
+        return [(f"approval {moment} the deployment asked of {', '.join(current.policy.approvers)}", "")]
     votes = current.votes[len(recorded.votes) :]
-    news = [
-        (f"{counted.vote.choice} ({moment})" + (f": {counted.vote.comment}" if counted.vote.comment else ""), voter)
-        for counted in votes
-        for voter in [counted.vote.voter]
-    ]
-    if current.verdict.is_final:
+    news = [(_told(moment, counted.vote), counted.vote.voter) for counted in votes]
+    if current.verdict in {Verdict.EXPIRED, Verdict.CANCELED}:
         news.append((describe(current), ""))
     return news
+
+
+def _told(moment: Moment, vote: Vote) -> str:
+    word = "approved" if vote.choice == Choice.APPROVE else "rejected"
+    return f"{word} {moment} the deployment" + (f": {vote.comment}" if vote.comment else "")
 
 
 def _spell(pin: PinnedArtifact) -> str:
