@@ -19,7 +19,7 @@ from settings import Settings
 from storage.database import Database
 from storage.sealing import Sealing
 
-_STREAMS_MAY_LINGER_SECONDS = 5
+_STREAMS_MAY_LINGER_SECONDS = 3
 _log = structlog.get_logger("slipway.api")
 
 
