@@ -34,6 +34,13 @@ class Linked:
     shown: tuple[str, ...]
 
 
+@dataclass
+class OnlyIfAsked:
+    """A field that a document without a tree does not show."""
+
+    value: object
+
+
 class BadTree(ValueError):  # noqa: N818  reads as what happened
     """The ``tree`` parameter cannot be read; the real one answers 500."""
 
@@ -81,12 +88,14 @@ def rendered(value: object, tree: Tree | None) -> object:
     if isinstance(value, list):
         return [rendered(item, tree) for item in value]
     if isinstance(value, dict):
-        return {k: rendered(v, (tree or {}).get(k)) for k, v in value.items() if _is_wanted(k, tree)}
-    return value
+        return {k: rendered(v, (tree or {}).get(k)) for k, v in value.items() if _is_wanted(k, v, tree)}
+    return rendered(value.value, tree) if isinstance(value, OnlyIfAsked) else value
 
 
-def _is_wanted(key: str, tree: Tree | None) -> bool:
-    return tree is None or key == "_class" or key in tree or "*" in tree
+def _is_wanted(key: str, value: object, tree: Tree | None) -> bool:
+    if tree is not None and key in tree:
+        return True
+    return key == "_class" or (not isinstance(value, OnlyIfAsked) and (tree is None or "*" in tree))
 
 
 class Documents:
@@ -141,9 +150,11 @@ class Documents:
 
     def _buildable(self, job: Job, above: tuple[str, ...]) -> Document:
         newest_first = sorted(job.builds.values(), key=lambda build: -build.number)
+        builds = [self._link_to_build(build, job, above) for build in newest_first]
         return {
             "buildable": True,
-            "builds": [self._link_to_build(build, job, above) for build in newest_first],
+            "builds": builds,
+            "allBuilds": OnlyIfAsked(builds),
             "color": _colour(job),
             "firstBuild": self._link_to_build(newest_first[-1], job, above) if newest_first else None,
             "healthReport": [],
