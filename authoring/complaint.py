@@ -49,7 +49,7 @@ def complaints(broken: ValidationError, written: object) -> list[Complaint]:
         for path, crossing in in_unions.items()
         if not any(crossing.path == other.path for mistake in kept for other in mistake.way.crossings)
     ]
-    found = [_complaint(mistake) for mistake in kept if not _is_echo(mistake, kept)]
+    found = [_complaint(mistake) for mistake in kept if not _is_echo(mistake, mistakes)]
     return _without_renamed(found) + [_of_union(crossing, written) for crossing in unexplained]
 
 
