@@ -1,5 +1,7 @@
 """Keeping the tables, the search attributes and the current details in step with what a workflow decides."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -23,11 +25,17 @@ class Recorder:
 
     def __init__(self) -> None:
         self._sequence = 0
+        # Without it, two entries about one row could arrive in the other order.
+        self._turn = asyncio.Lock()
         self._shown: tuple[str, str] | None = None
 
     async def record(self, *facts: Fact) -> None:
         """Apply the facts to the tables; returns when they are there."""
-        self._sequence += 1
+        async with self._turn:
+            self._sequence += 1
+            await self._apply(facts)
+
+    async def _apply(self, facts: tuple[Fact, ...]) -> None:
         info = workflow.info()
         await workflow.execute_local_activity_method(
             Records.record,
