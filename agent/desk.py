@@ -1,0 +1,113 @@
+"""Where jobs take a slot of this agent and give it back, and where leases that nobody came back for are ended."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+import structlog
+
+from activities.agent_job import AgentBusy, HoldRequest
+from agent.leases import Lease, Leases
+from agent.queue_slots import SlotPool
+from domain.ids import agent_queue
+
+_log = structlog.get_logger("slipway.agent")
+_LOOK_SECONDS = 0.5
+
+
+class Desk:
+    """Implements ``LeaseDesk``. ``end_runs`` kills everything that runs under a lease."""
+
+    def __init__(self, agent: str, leases: Leases, pool: SlotPool, end_runs: Callable[[str], Awaitable[None]]) -> None:
+        self._own_queue = agent_queue(agent)
+        self._leases = leases
+        self._pool = pool
+        self._end_runs = end_runs
+        self._numbers = count(1)
+        self._holds: dict[str, tuple[int, asyncio.Future[str]]] = {}
+        self._give_up_at: dict[str, float] = {}
+        self._endings: dict[str, asyncio.Task[None]] = {}
+
+    def recover(self) -> None:
+        """Take over the leases of the agent that ran here before; each waits for its hold as long as it says."""
+        for lease in self._leases.recover():
+            self._await_next_hold(lease)
+            _log.info("lease recovered", lease=lease.request.lease_id)
+
+    def take(self, request: HoldRequest, queue: str) -> int:
+        lease = self._leases.get(request.lease_id)
+        if lease is not None and lease.is_ending:
+            raise AgentBusy(f"lease {request.lease_id} is just being ended here")
+        if lease is None:
+            lease = self._new_lease(request)
+        self._resolve(request.lease_id, "another hold took the lease over")
+        lease.has_permit = queue != self._own_queue
+        self._give_up_at.pop(request.lease_id, None)
+        number = next(self._numbers)
+        self._holds[request.lease_id] = (number, asyncio.get_running_loop().create_future())
+        return number
+
+    async def ended(self, lease_id: str, hold: int) -> str:
+        number, end = self._holds.get(lease_id, (0, None))
+        if end is None or number != hold:
+            return "the lease has ended"
+        return await asyncio.shield(end)
+
+    def let_go(self, lease_id: str, hold: int) -> None:
+        number, _ = self._holds.get(lease_id, (0, None))
+        lease = self._leases.get(lease_id)
+        if lease is None or number != hold:
+            return
+        del self._holds[lease_id]
+        self._await_next_hold(lease)
+        _log.warning("lease not held", lease=lease_id, given_up_in=str(lease.request.rejoin))
+
+    async def give_back(self, lease_id: str, why: str) -> None:
+        lease = self._leases.get(lease_id)
+        if lease is None:
+            return
+        if lease_id not in self._endings:
+            lease.is_ending = True
+            self._endings[lease_id] = asyncio.create_task(self._end(lease_id, why))
+        await asyncio.shield(self._endings[lease_id])
+
+    async def end_abandoned(self) -> None:
+        """End every lease whose hold did not come back in time. Never returns."""
+        while True:
+            now = time.monotonic()
+            for lease_id in [lease_id for lease_id, due in self._give_up_at.items() if now >= due]:
+                await self.give_back(lease_id, "nobody came back to hold it")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def until_idle(self) -> None:
+        """Wait until no lease is left."""
+        while len(self._leases):
+            await self._pool.wait_for_change()
+
+    def _new_lease(self, request: HoldRequest) -> Lease:
+        if self._pool.is_full:
+            raise AgentBusy("all slots of this agent are taken")
+        _log.info("lease taken", lease=request.lease_id)
+        return self._leases.add(request)
+
+    def _await_next_hold(self, lease: Lease) -> None:
+        lease.has_permit = False
+        self._give_up_at[lease.request.lease_id] = time.monotonic() + lease.request.rejoin.total_seconds()
+
+    async def _end(self, lease_id: str, why: str) -> None:
+        try:
+            await self._end_runs(lease_id)
+            self._leases.remove(lease_id)
+            _log.info("lease ended", lease=lease_id, why=why)
+            self._resolve(lease_id, why)
+        finally:
+            self._holds.pop(lease_id, None)
+            self._give_up_at.pop(lease_id, None)
+            self._endings.pop(lease_id, None)
+            self._pool.wake()
+
+    def _resolve(self, lease_id: str, why: str) -> None:
+        _, end = self._holds.get(lease_id, (0, None))
+        if end is not None and not end.done():
+            end.set_result(why)

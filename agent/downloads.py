@@ -1,0 +1,305 @@
+"""Fetch a job's artifacts into its workspace: exactly the bytes that were pinned, or none at all."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Protocol, Self
+
+import structlog
+
+from activities.agent_job import CancelStep, DownloadRequest, StepEnd, StepOutcome
+from activities.artifact_source import ArtifactSource, SourceOpener, SourceUnreachable, WrongDigest
+from agent.api_client import ApiRefused, ApiUnreachable, ArtifactToFetch
+from agent.archives import is_archive, unpack
+from agent.leases import Lease, Leases
+from agent.log_shipper import LogShipper
+from agent.masking import Masker
+from agent.run_folder import RunFolder, RunLabel
+from agent.run_table import RunTable
+from agent.runner import LogFile
+from agent.safe_names import joined
+from agent.state_folder import StateFolder
+from domain.artifact import FileEntry
+from domain.refusal import Refusal
+
+_log = structlog.get_logger("slipway.agent")
+_FILES_AT_ONCE = 4
+_WAITS = (1.0, 2.0, 4.0, 8.0)
+_ASK_AGAIN_SECONDS = 1.0
+_LOGS_ARE_SENT_WITHIN = 10.0
+
+
+class ArtifactLists(Protocol):
+    """Where an agent learns what to fetch."""
+
+    async def artifacts(self, run_id: str) -> tuple[ArtifactToFetch, ...]:
+        """Raises ApiUnreachable, ApiRefused."""
+        ...
+
+
+class DownloadStopped(Exception):  # noqa: N818  reads as what happened
+    """Somebody asked the download to end."""
+
+
+class FetchLog:
+    """The log of a download, in lines; secrets of the connections are masked."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = LogFile(path)
+        self._masker = Masker(())
+
+    def hide(self, secrets: Sequence[str]) -> None:
+        self._masker = Masker(secrets)
+
+    def line(self, text: str) -> None:
+        self.file.write(self._masker.feed(f"{text}\n".encode(errors="replace")) + self._masker.flush())
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """One file to fetch, and where it goes."""
+
+    alias: str
+    source: ArtifactSource
+    version: str
+    entry: FileEntry
+    part: Path
+    target: Path
+
+
+class ArtifactDownloads:
+    """Implements ``Downloads``. An interrupted download begins anew; its log goes on."""
+
+    def __init__(
+        self,
+        *,
+        state: StateFolder,
+        leases: Leases,
+        lists: ArtifactLists,
+        shipper: LogShipper,
+        open_source: SourceOpener,
+        waits: Sequence[float] = _WAITS,
+    ) -> None:
+        self._state = state
+        self._leases = leases
+        self._lists = lists
+        self._shipper = shipper
+        self._open_source = open_source
+        self._waits = waits
+        self._under_way = RunTable()
+        self._stops: dict[str, tuple[str, asyncio.Event]] = {}
+
+    async def run(self, request: DownloadRequest) -> StepEnd:
+        lease = self._leases.usable(request.lease_id)
+        return await self._under_way.join(request.run_id, lambda: self._run(request, lease))
+
+    async def cancel(self, request: CancelStep) -> None:
+        if request.run_id in self._stops:
+            self._stops[request.run_id][1].set()
+
+    async def end_all(self, lease_id: str) -> None:
+        """End every download of the lease; their logs are sent if the server takes them soon."""
+        run_ids = [run_id for run_id, (holder, _) in self._stops.items() if holder == lease_id]
+        for run_id in run_ids:
+            self._stops[run_id][1].set()
+        tasks = [task for run_id in run_ids if (task := self._under_way.get(run_id)) is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_LOGS_ARE_SENT_WITHIN)
+            for task in late:
+                task.cancel()
+
+    async def _run(self, request: DownloadRequest, lease: Lease) -> StepEnd:
+        label = RunLabel(run_id=request.run_id, lease_id=request.lease_id)
+        folder = RunFolder.of(self._state.runs, label)
+        ended, stop = asyncio.Event(), asyncio.Event()
+        self._stops[request.run_id] = (request.lease_id, stop)
+        shipping = asyncio.create_task(self._shipper.ship(request.run_id, folder.log, ended))
+        try:
+            end = folder.end() or folder.write_end(await self._until_stopped(request, lease, folder, stop))
+            ended.set()
+            await shipping
+        finally:
+            shipping.cancel()
+            del self._stops[request.run_id]
+        return end
+
+    async def _until_stopped(
+        self, request: DownloadRequest, lease: Lease, folder: RunFolder, stop: asyncio.Event
+    ) -> StepEnd:
+        began, log = datetime.now(UTC), FetchLog(folder.log)
+        if log.file.size:
+            log.line("The download was interrupted and begins anew.")
+        fetching = asyncio.create_task(self._fetch_all(request, lease, log))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([fetching, stopping], return_when=asyncio.FIRST_COMPLETED)
+            outcome, reason = await _outcome(fetching)
+            if reason:
+                log.line(reason)
+        finally:
+            fetching.cancel()
+            stopping.cancel()
+            log.file.close()
+        return StepEnd(
+            outcome=outcome,
+            exit_code=None if outcome == StepOutcome.CANCELED else int(bool(reason)),
+            reason=reason,
+            log_size=log.file.size,
+            log_sha256=log.file.sha256,
+            started_at=began,
+            finished_at=max(began, datetime.now(UTC)),
+        )
+
+    async def _fetch_all(self, request: DownloadRequest, lease: Lease, log: FetchLog) -> None:
+        wanted = await self._wanted(request, log)
+        log.hide([item.connection.token.get_secret_value() for item in wanted if item.connection])
+        began = monotonic()
+        with _Fetchers(log, self._waits) as fetchers:
+            for item in wanted:
+                await fetchers.fetch(self._plan(item, lease, log))
+        for alias in request.unpack:
+            if any(item.alias == alias for item in wanted):
+                await asyncio.to_thread(_unpack_all, lease.workspace / alias, log)
+        size = sum(entry.size for item in wanted for entry in item.manifest.files)
+        log.line(f"All artifacts are there: {_size(size)} in {monotonic() - began:.1f} s.")
+
+    async def _wanted(self, request: DownloadRequest, log: FetchLog) -> list[ArtifactToFetch]:
+        """What to fetch, as the API says, provided that it is what the release pinned."""
+        while True:
+            try:
+                told = {item.alias: item for item in await self._lists.artifacts(request.run_id)}
+            except ApiUnreachable as trouble:
+                log.line(f"Waiting for the list of artifacts: {trouble}")
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                continue
+            for pin in request.artifacts:
+                if pin.alias not in told:
+                    raise WrongDigest(f"the list of files of {pin.alias} {pin.version} is missing")
+                if told[pin.alias].manifest.digest != pin.digest:
+                    raise WrongDigest(f"the list of files of {pin.alias} {pin.version} is not the one that was pinned")
+            return [told[pin.alias] for pin in request.artifacts]
+
+    def _plan(self, item: ArtifactToFetch, lease: Lease, log: FetchLog) -> list[_Fetch]:
+        manifest, folder = item.manifest, joined(lease.workspace, item.alias)
+        incoming = lease.folder / "incoming"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        incoming.mkdir(exist_ok=True)
+        size = _size(sum(entry.size for entry in manifest.files))
+        log.line(f"Downloading {item.alias} {manifest.version}: {len(manifest.files)} files, {size}")
+        source = self._open_source(manifest.source, item.connection)
+        return [
+            _Fetch(
+                alias=item.alias,
+                source=source,
+                version=manifest.version,
+                entry=entry,
+                part=incoming / f"{item.alias}-{number}.part",
+                target=joined(folder, entry.path),
+            )
+            for number, entry in enumerate(manifest.files)
+        ]
+
+
+class _Fetchers:
+    """A few threads that fetch files; leaving the block stops them at their next piece, without waiting for it."""
+
+    def __init__(self, log: FetchLog, waits: Sequence[float]) -> None:
+        self._log = log
+        self._waits = waits
+        self._threads = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="fetch")
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def fetch(self, plan: Sequence[_Fetch]) -> None:
+        """Fetch all of them; the first trouble ends it."""
+        tasks = [asyncio.create_task(self._patiently(fetch)) for fetch in plan]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _patiently(self, fetch: _Fetch) -> None:
+        name = f"{fetch.alias}/{fetch.entry.path}"
+        loop = asyncio.get_running_loop()
+        for wait in (*self._waits, None):
+            began = monotonic()
+            try:
+                await loop.run_in_executor(self._threads, _fetch, fetch, self._stop.is_set)
+            except SourceUnreachable as trouble:
+                if wait is None:
+                    raise
+                self._log.line(f"  {name}: {trouble}; again in {wait:.0f} s")
+                await asyncio.sleep(wait)
+            else:
+                self._log.line(f"  {name}  {_size(fetch.entry.size)} in {monotonic() - began:.1f} s")
+                return
+
+
+def _fetch(fetch: _Fetch, is_stopped: Callable[[], bool]) -> None:
+    """Stream one file to its place; it appears there whole, with the pinned bytes, or not at all."""
+    try:
+        _stream(fetch, is_stopped)
+        fetch.target.parent.mkdir(parents=True, exist_ok=True)
+        fetch.part.replace(fetch.target)
+    finally:
+        fetch.part.unlink(missing_ok=True)
+
+
+def _stream(fetch: _Fetch, is_stopped: Callable[[], bool]) -> None:
+    digest, size, entry = hashlib.sha256(), 0, fetch.entry
+    with fetch.part.open("wb") as file:
+        for chunk in fetch.source.stream(fetch.version, entry.locator):
+            if is_stopped():
+                raise DownloadStopped
+            digest.update(chunk)
+            size += len(chunk)
+            if size > entry.size:
+                raise WrongDigest(f"{entry.path}: expected {entry.size} bytes, got more")
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    if size != entry.size:
+        raise WrongDigest(f"{entry.path}: expected {entry.size} bytes, got {size}")
+    if digest.hexdigest() != entry.sha256:
+        raise WrongDigest(f"{entry.path}: expected SHA-256 {entry.sha256}, got {digest.hexdigest()}")
+
+
+def _unpack_all(folder: Path, log: FetchLog) -> None:
+    for archive in sorted(path for path in folder.rglob("*") if path.is_file() and is_archive(path)):
+        count = unpack(archive, archive.parent)
+        log.line(f"  unpacked {archive.relative_to(folder.parent)}: {count} files")
+
+
+async def _outcome(fetching: "asyncio.Task[None]") -> tuple[StepOutcome, str]:
+    """How the fetching ended, in words; raises what is a bug."""
+    if not fetching.done():
+        return StepOutcome.CANCELED, "The download was canceled."
+    try:
+        await fetching
+    except (Refusal, ApiRefused, SourceUnreachable, OSError) as trouble:
+        return StepOutcome.EXITED, f"{type(trouble).__name__}: {trouble}"
+    return StepOutcome.EXITED, ""
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004  decimal units
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

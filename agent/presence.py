@@ -1,0 +1,73 @@
+"""The agent towards the API: enrol once, then say every two seconds that it is there, and learn its queues."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from pydantic import SecretStr
+
+from agent.api_client import AboutAgent, AgentApi, ApiRefused, ApiUnreachable, Standing
+from agent.state_folder import Credential, StateFolder
+
+_log = structlog.get_logger("slipway.agent")
+_BEAT_SECONDS = 2.0
+_ASK_AGAIN_SECONDS = 2.0
+_NAME_IS_FREE_AFTER = 20.0
+
+
+class CannotServe(Exception):  # noqa: N818  reads as what happened
+    """The API will not have this agent; somebody has to change something first."""
+
+
+class Presence:
+    """``about`` gives what the agent says of itself now."""
+
+    def __init__(self, api: AgentApi, state: StateFolder, about: Callable[[], AboutAgent]) -> None:
+        self._api = api
+        self._state = state
+        self._about = about
+
+    async def enrol(self, name: str, token: SecretStr | None) -> Credential:
+        """The credential from the state folder, or a new one. Waits for the API; raises CannotServe."""
+        known = self._state.credential()
+        if known is None:
+            if token is None:
+                raise CannotServe("this agent is not enrolled; give it a token in SLIPWAY_AGENT_ENROLMENT_TOKEN")
+            known = await self._enrol_patiently(name, token)
+            self._state.keep(known)
+            _log.info("enrolled", agent=known.name, pool=known.pool)
+        self._api.sign_in(known)
+        return known
+
+    async def keep(self, told: Callable[[Standing], None]) -> None:
+        """Heartbeat for ever, passing on each answer. The API may be away; raises CannotServe when it says no."""
+        was_heard = True
+        while True:
+            try:
+                told(await self._api.heartbeat(self._about()))
+            except ApiUnreachable as trouble:
+                if was_heard:
+                    _log.warning("waiting for the API; running jobs go on", trouble=str(trouble))
+                was_heard = False
+            except ApiRefused as refused:
+                raise CannotServe(f"the API refused this agent: {refused}") from refused
+            else:
+                if not was_heard:
+                    _log.info("the API is back")
+                was_heard = True
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    async def _enrol_patiently(self, name: str, token: SecretStr) -> Credential:
+        """Wait for an API that is not up yet, and for an agent of that name that has just gone."""
+        loop = asyncio.get_running_loop()
+        name_is_free_by = loop.time() + _NAME_IS_FREE_AFTER
+        while True:
+            try:
+                return await self._api.enrol(name, token, self._about())
+            except ApiUnreachable as trouble:
+                _log.warning("waiting for the API", trouble=str(trouble))
+            except ApiRefused as refused:
+                if refused.error != "NameTaken" or loop.time() > name_is_free_by:
+                    raise CannotServe(f"the API did not enrol this agent: {refused}") from refused
+                _log.warning("waiting for the name", agent=name, trouble=str(refused))
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)

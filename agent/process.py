@@ -1,0 +1,174 @@
+"""The agent process: enrols, takes jobs while it has slots, re-joins what ran before it, and drains when told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from activities.agent_job import AgentJob
+from activities.artifact_source import SourceOpener
+from agent.api_client import AboutAgent, AgentApi, Standing
+from agent.capabilities import detect
+from agent.desk import Desk
+from agent.downloads import ArtifactDownloads
+from agent.leases import Leases
+from agent.log_shipper import LogShipper
+from agent.presence import Presence
+from agent.queue_slots import SlotPool
+from agent.queue_workers import QueueWorkers, own_worker
+from agent.state_folder import StateFolder
+from agent.step_runs import DetachedStepRuns
+from domain.frozen import Frozen
+from domain.ids import agent_queue
+
+_log = structlog.get_logger("slipway.agent")
+_FIRST_ANSWER_WITHIN = 3.0
+_TRASH_IS_EMPTIED_EVERY = 5.0
+
+Connect = Callable[[str], Awaitable[Client]]
+
+
+class AgentOptions(Frozen):
+    """How to run one agent. ``inherited`` is the environment from which steps get a little."""
+
+    api_url: str
+    name: str
+    state: Path
+    slots: int = 1
+    labels: str = ""
+    version: str = ""
+    enrolment_token: SecretStr | None = None
+    inherited: Mapping[str, str] = {}
+
+
+async def run_agent(options: AgentOptions, connect: Connect, open_source: SourceOpener, drain: asyncio.Event) -> None:
+    """Serve until ``drain`` is set and every job that was taken has ended.
+
+    ``connect`` makes a Temporal client with this identity, however long it takes. Waits for an API that is not up yet.
+    Raises StateFolderInUse, or CannotServe; leave the process then: what runs goes on under its runners.
+    """
+    state = StateFolder(options.state)
+    async with AgentApi(options.api_url) as api:
+        agent = _Agent(options, state, api, open_source)
+        client = await _unless(drain, agent.get_ready(connect))
+        if client is not None:
+            await agent.serve(client, drain)
+    state.close()
+
+
+class _Agent:
+    """The parts of an agent, put together."""
+
+    def __init__(self, options: AgentOptions, state: StateFolder, api: AgentApi, open_source: SourceOpener) -> None:
+        self._options = options
+        self._state = state
+        self._leases = Leases(state)
+        self._pool = SlotPool(options.slots, self._leases)
+        self._capabilities = detect(agent=options.name, version=options.version, labels=options.labels)
+        self._presence = Presence(api, state, self._about)
+        shipper = LogShipper(api)
+        self._steps = DetachedStepRuns(
+            agent=options.name,
+            state=state,
+            leases=self._leases,
+            secrets=api,
+            shipper=shipper,
+            inherited=options.inherited,
+        )
+        self._downloads = ArtifactDownloads(
+            state=state, leases=self._leases, lists=api, shipper=shipper, open_source=open_source
+        )
+        self._desk = Desk(options.name, self._leases, self._pool, self._end_runs)
+        self._job = AgentJob(options.name, self._desk, self._steps, self._downloads)
+
+    async def get_ready(self, connect: Connect) -> Client:
+        """Enrol and connect, however long the servers take to come up."""
+        await self._presence.enrol(self._options.name, self._options.enrolment_token)
+        return await connect(self._options.name)
+
+    async def serve(self, client: Client, drain: asyncio.Event) -> None:
+        """Take jobs until drained."""
+        queues = QueueWorkers(client, self._pool, self._job.hold_agent)
+        self._desk.recover()
+        answered = asyncio.Event()
+        background = [
+            asyncio.create_task(self._presence.keep(lambda standing: _follow(queues, standing, answered))),
+            asyncio.create_task(self._desk.end_abandoned()),
+            asyncio.create_task(self._empty_trash()),
+        ]
+        # An API that refuses us does so before we touch the queue of the agent that now bears our name; an API that
+        # is down must not keep us from the jobs that wait for us.
+        await _first_of(answered.wait(), *background, within=_FIRST_ANSWER_WITHIN)
+        own = own_worker(client, agent_queue(self._options.name), self._activities(), self._options.slots)
+        serving = asyncio.create_task(own.run())
+        _log.info("ready", agent=self._options.name, slots=self._options.slots, leases=len(self._leases))
+        await _first_of(drain.wait(), serving, *background)
+        _log.info("draining", leases=len(self._leases))
+        self._pool.close()
+        await _first_of(self._until_idle(queues), serving, *background)
+        await own.shutdown()
+        await serving
+        for task in background:
+            task.cancel()
+
+    def _activities(self) -> list[Callable[..., Awaitable[Any]]]:
+        job = self._job
+        return [job.hold_agent, job.release_agent, job.download_artifacts, job.run_step, job.cancel_step]
+
+    def _about(self) -> AboutAgent:
+        return AboutAgent(
+            instance_id=self._state.instance_id,
+            capabilities=self._capabilities,
+            slots=self._options.slots,
+            busy=len(self._leases),
+            version=self._options.version,
+        )
+
+    async def _end_runs(self, lease_id: str) -> None:
+        await self._downloads.end_all(lease_id)
+        await self._steps.end_all(lease_id)
+
+    async def _until_idle(self, queues: QueueWorkers) -> None:
+        await queues.drain()
+        await self._desk.until_idle()
+
+    async def _empty_trash(self) -> None:
+        while True:
+            await asyncio.to_thread(self._state.empty_trash)
+            await asyncio.sleep(_TRASH_IS_EMPTIED_EVERY)
+
+
+def _follow(queues: QueueWorkers, standing: Standing, answered: asyncio.Event) -> None:
+    queues.serve(standing.queues)
+    answered.set()
+
+
+async def _unless(drain: asyncio.Event, work: Coroutine[Any, Any, Client]) -> Client | None:
+    """The work's result, or None when the drain comes first."""
+    working, draining = asyncio.create_task(work), asyncio.create_task(drain.wait())
+    await asyncio.wait([working, draining], return_when=asyncio.FIRST_COMPLETED)
+    draining.cancel()
+    if working.done():
+        return await working
+    working.cancel()
+    return None
+
+
+async def _first_of(
+    work: Coroutine[Any, Any, object], *endless: "asyncio.Task[None]", within: float | None = None
+) -> None:
+    """Wait for the work; raises what ended one of the endless tasks before it."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait([working, *endless], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        for task in endless:
+            if task.done():
+                await task
+        if working.done():
+            await working
+    finally:
+        working.cancel()

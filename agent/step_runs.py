@@ -1,0 +1,144 @@
+"""Runs of steps: see to it that a run has happened, once, and that the server has its whole log."""
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+
+from activities.agent_job import CancelStep, RunStep, StepEnd
+from agent.api_client import ApiRefused, ApiUnreachable
+from agent.leases import Lease, Leases
+from agent.log_shipper import LogShipper
+from agent.process_tree import marked, send
+from agent.run_folder import LEASE_MARK, RunFolder, RunLabel
+from agent.run_table import RunTable
+from agent.state_folder import StateFolder
+from agent.step_environment import command_for, environment_of
+
+_log = structlog.get_logger("slipway.agent")
+_ASK_AGAIN_SECONDS = 1.0
+_LOGS_ARE_SENT_WITHIN = 10.0
+_GRACE_SECONDS = 5.0
+
+
+class SecretValues(Protocol):
+    """Where the values of a step's secrets come from."""
+
+    async def secrets(self, run_id: str) -> dict[str, str]:
+        """By environment name. Raises ApiUnreachable, ApiRefused."""
+        ...
+
+
+class DetachedStepRuns:
+    """Implements ``StepRuns``. Steps run under runners that outlive this process."""
+
+    def __init__(  # noqa: PLR0913  what it works with; all named
+        self,
+        *,
+        agent: str,
+        state: StateFolder,
+        leases: Leases,
+        secrets: SecretValues,
+        shipper: LogShipper,
+        inherited: Mapping[str, str],
+        grace_seconds: float = _GRACE_SECONDS,
+    ) -> None:
+        self._agent = agent
+        self._state = state
+        self._leases = leases
+        self._secrets = secrets
+        self._shipper = shipper
+        self._inherited = inherited
+        self._grace_seconds = grace_seconds
+        self._under_way = RunTable()
+
+    async def run(self, request: RunStep) -> StepEnd:
+        lease = self._leases.usable(request.lease_id)
+        return await self._under_way.join(request.run_id, lambda: self._run(request, lease))
+
+    async def cancel(self, request: CancelStep) -> None:
+        if request.lease_id in self._leases:
+            self._folder(request.run_id, request.lease_id).cancel()
+
+    async def end_all(self, lease_id: str) -> None:
+        """End every run of the lease, and all its processes; their logs are sent if the server takes them soon."""
+        runs = RunFolder.all_of_lease(self._state.runs, lease_id)
+        tasks = [task for run in runs if (task := self._ending(run)) is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._grace_seconds + _LOGS_ARE_SENT_WITHIN)
+            for task in late:
+                task.cancel()
+        left = marked(f"{LEASE_MARK}={lease_id}")
+        if left:
+            _log.warning("killed what the lease left running", lease=lease_id, processes=len(left))
+            send(left, signal.SIGKILL)
+        for run in runs:
+            self._state.discard(run.path)
+
+    async def _run(self, request: RunStep, lease: Lease) -> StepEnd:
+        folder = self._folder(request.run_id, request.lease_id)
+        if not folder.was_started and folder.end() is None:
+            await self._start(folder, request, lease)
+        return await self._see_to_the_end(folder, request.run_id)
+
+    async def _start(self, folder: RunFolder, request: RunStep, lease: Lease) -> None:
+        workspace = lease.workspace.resolve()
+        directory = (workspace / request.working_directory).resolve()
+        if not directory.is_relative_to(workspace):
+            folder.end_unstarted(f"the working directory {request.working_directory} is outside of the workspace")
+            return
+        try:
+            values = await self._values(folder, request)
+        except ApiRefused as refused:
+            folder.end_unstarted(f"the step's secrets were not given: {refused}")
+            return
+        command = command_for(request.shell, request.script, folder.path)
+        spec = {
+            "argv": command,
+            "cwd": str(directory),
+            "environment": environment_of(request, lease, self._agent, self._inherited, values),
+            "secrets": sorted(values.values()),
+            "timeout": request.timeout.total_seconds(),
+            "grace": self._grace_seconds,
+        }
+        await folder.start(spec)
+        _log.info("step started", run=request.run_id)
+
+    async def _values(self, folder: RunFolder, request: RunStep) -> dict[str, str]:
+        """Values of exactly the secrets that the step names; waits for the API, but not once the run is canceled."""
+        while request.secrets and not folder.is_canceled:
+            try:
+                values = await self._secrets.secrets(request.run_id)
+            except ApiUnreachable as trouble:
+                _log.warning("secrets not fetched", run=request.run_id, trouble=str(trouble))
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            else:
+                if missing := sorted(request.secrets.keys() - values.keys()):
+                    raise ApiRefused(404, "NotFound", f"there is no value for {', '.join(missing)}")
+                return {name: values[name] for name in sorted(request.secrets)}
+        return {}
+
+    async def _see_to_the_end(self, folder: RunFolder, run_id: str) -> StepEnd:
+        ended = asyncio.Event()
+        shipping = asyncio.create_task(self._shipper.ship(run_id, folder.log, ended))
+        try:
+            end = await folder.ended()
+            ended.set()
+            await shipping
+        finally:
+            shipping.cancel()
+        _log.info("step ended", run=run_id, outcome=end.outcome, exit_code=end.exit_code)
+        return end
+
+    def _ending(self, folder: RunFolder) -> asyncio.Task[StepEnd] | None:
+        """Make the run end, and see to it that its log is sent; None when nothing of it ever ran."""
+        label = folder.label()
+        if label is None or not (folder.was_started or label.run_id in self._under_way):
+            return None
+        folder.cancel()
+        return self._under_way.task(label.run_id, lambda: self._see_to_the_end(folder, label.run_id))
+
+    def _folder(self, run_id: str, lease_id: str) -> RunFolder:
+        return RunFolder.of(self._state.runs, RunLabel(run_id=run_id, lease_id=lease_id))
