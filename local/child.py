@@ -21,6 +21,7 @@ _LONGEST_WAIT_SECONDS = 30.0
 _LIVED_LONG_SECONDS = 60.0
 _STOP_WITHIN_SECONDS = 5.0
 _LAST_LINES = 8
+_LONG_LOG_BYTES = 8 << 20
 _LOOK_EVERY_SECONDS = 0.05
 
 
@@ -51,7 +52,9 @@ class Child:
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start it, and start it again whenever it dies."""
+        """Start it, and start it again whenever it dies. A log that grew long is put aside first."""
+        if self.log.exists() and self.log.stat().st_size > _LONG_LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.old"))
         self._process = await self._spawn()
         self._keeper = asyncio.create_task(self._keep_running(), name=f"keep {self.program.name} running")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Protocol
@@ -39,7 +40,7 @@ async def until_signal(running: Stoppable, work: Coroutine[None, None, int]) -> 
 
 
 async def _stop(running: Stoppable, signals: "asyncio.Queue[signal.Signals]") -> None:
-    print("stopping", flush=True)
+    print("stopping", file=sys.stderr, flush=True)
     stopping = asyncio.create_task(running.stop())
     impatient = asyncio.create_task(signals.get())
     await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
