@@ -98,7 +98,7 @@ async def _serve(installation: Installation, folder: StateFolder, memory: Memory
     if with_demo:
         memory = await _filled(folder, memory)
     if with_demo and not memory.first_release:
-        first = await demo.release(memory, key="first release", description="the first one, by slipway up")
+        first = await demo.release(memory, key="first-release", description="the first one, by slipway up")
         memory = memory.model_copy(update={"first_release": first})
         folder.keep(memory)
     say(announcement.ready(memory))
