@@ -149,7 +149,7 @@ class _Azure:
             return {"id": artifact.number, "name": artifact.name, "resource": resource}
         if artifact.kind == ArtifactKind.CONTAINER:
             data = f"#/2992449/{artifact.name}"
-            resource = {"type": "Container", "data": data, "properties": {"localpath": "/home/vsts/work/1/a", **size}}
+            resource = {"type": "Container", "data": data, "properties": {"localpath": "/home/vsts/a", **size}}
             download = f"{url}&%24format=zip"
         else:
             properties = {"RootId": "DC04A61F02", **size, "HashType": "DEDUPNODEORCHUNK"}
