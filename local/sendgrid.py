@@ -158,7 +158,9 @@ class _SendGrid:
         mail = self._found(request)
         if mail is None:
             return Response(status_code=404)
-        return HTMLResponse(mail.text("text/html"), headers={"Content-Security-Policy": _MAIL_POLICY})
+        # A link opens in the whole window: the page behind it refuses to be framed.
+        html = mail.text("text/html").replace("<head>", '<head><base target="_top">', 1)
+        return HTMLResponse(html, headers={"Content-Security-Policy": _MAIL_POLICY})
 
     def _found(self, request: Request) -> TakenMail | None:
         wanted = request.path_params["message_id"]
