@@ -27,10 +27,21 @@ def error_page(
         return RedirectResponse(f"/login?next={quote(_wanted(request))}", 303)
     trace_id = request.scope.get("trace_id") if status >= _OUR_FAULT else None
     page = render(
-        request, "error.html", http_status=status, status=status, title=title, detail=detail, trace_id=trace_id
+        request,
+        "error.html",
+        http_status=status,
+        status=status,
+        title=title,
+        detail=_sentence(detail),
+        trace_id=trace_id,
     )
     page.headers.update(headers or {})
     return page
+
+
+def _sentence(text: str) -> str:
+    """Refusals are worded to stand after a colon; on a page they stand alone."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _wanted(request: Request) -> str:

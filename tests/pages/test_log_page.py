@@ -45,4 +45,4 @@ async def test_hostile_output_is_text(console):
 async def test_a_log_that_does_not_exist_is_not_found(console):
     """As a page."""
     answer = await (await console.sign_in(DEV)).get("/logs/webshop/41/prod-us/1/deploy/9/1")
-    assert (404, True) == (answer.status_code, "there is no step run" in answer.text)
+    assert (404, True) == (answer.status_code, "There is no step run" in answer.text)

@@ -68,4 +68,4 @@ async def test_a_viewer_sees_the_pipeline_without_the_form(console):
 async def test_an_unknown_pipeline_is_not_found(console):
     """As a page."""
     answer = await (await console.sign_in(DEV)).get("/pipelines/nothing")
-    assert (404, True) == (answer.status_code, "there is no pipeline nothing" in answer.text)
+    assert (404, True) == (answer.status_code, "There is no pipeline nothing" in answer.text)

@@ -106,4 +106,4 @@ async def test_a_release_that_does_not_exist_is_a_friendly_page(console):
     """Not a piece of JSON."""
     answer = await (await console.sign_in(DEV)).get("/releases/webshop/999")
     assert (404, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
-    assert "there is no release webshop/999" in answer.text
+    assert "There is no release webshop/999" in answer.text
