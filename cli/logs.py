@@ -12,6 +12,7 @@ from cli.answers import Release, StepRun
 from cli.api_client import ApiClient
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
+from cli.patience import Patience
 from cli.release_text import is_over
 from cli.safe_text import one_line, plain, safe
 from cli.screen import examples, has_colours, say
@@ -24,7 +25,6 @@ _RUN_ID_PARTS = 7
 _RELEASE_ID_PARTS = 2
 _PIECE = 1 << 20
 _LOOK_EVERY_SECONDS = 0.7
-_RECONNECT_AT_MOST = 10
 _OVER = frozenset({"succeeded", "partially succeeded", "failed", "timed out", "canceled", "skipped", "unknown"})
 
 
@@ -108,19 +108,18 @@ def _print_from(api: ApiClient, run_id: str, offset: int, printer: LogPrinter) -
 
 def _followed(api: ApiClient, run_id: str) -> Iterator[bytes]:
     """The pieces of a growing log; after a broken connection it goes on where it was."""
-    last_id, broken = "0", 0
+    last_id, patience = "0", Patience()
     while True:
         try:
             with api.stream(f"/logs/{run_id}/follow", headers={"Last-Event-ID": last_id}) as response:
                 for event in _events(response):
                     if event.get("event") == "end":
                         return
-                    last_id, broken = event.get("id", last_id), 0
+                    last_id = event.get("id", last_id)
+                    patience.renew()
                     yield str(json.loads(event["data"])).encode("utf-8", "surrogateescape")
         except Failure as failure:
-            broken += 1
-            if failure.code != ExitCode.CANNOT_REACH or broken > _RECONNECT_AT_MOST:
-                raise
+            patience.bear(failure)
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
@@ -144,7 +143,7 @@ def _print_release(api: ApiClient, parts: list[str], printer: LogPrinter, *, fol
     release_id, under = "/".join(parts[:_RELEASE_ID_PARTS]), "/".join(parts)
     printed: set[str] = set()
     while True:
-        release = cast("Release", api.get(f"/releases/{release_id}"))
+        release = _look(api, release_id, patient=follow)
         fresh = [run for run in _runs(release, under) if run["run_id"] not in printed]
         for run in fresh:
             printed.add(run["run_id"])
@@ -156,6 +155,19 @@ def _print_release(api: ApiClient, parts: list[str], printer: LogPrinter, *, fol
             time.sleep(_LOOK_EVERY_SECONDS)
     if not printed:
         say(f"nothing was printed yet under {under}")
+
+
+def _look(api: ApiClient, release_id: str, *, patient: bool) -> Release:
+    """The release now; patient, it waits for a server that restarts."""
+    patience = Patience()
+    while True:
+        try:
+            return cast("Release", api.get(f"/releases/{release_id}"))
+        except Failure as failure:
+            if not patient:
+                raise
+            patience.bear(failure)
+        time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def _runs(release: Release, under: str) -> Iterator[StepRun]:

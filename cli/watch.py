@@ -11,6 +11,7 @@ from cli.api_client import ApiClient
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
 from cli.lazy_import import lazy
+from cli.patience import Patience
 from cli.release_text import changes, duration, exit_code, explanation, is_over, versions
 from cli.safe_text import one_line
 from cli.screen import has_colours, is_live, say
@@ -29,7 +30,6 @@ else:
     rich_text = lazy("rich.text")
 
 _LOOK_EVERY_SECONDS = 0.7
-_API_MAY_BE_AWAY_SECONDS = 60.0
 _MARKS = {
     "not started": ("·", "dim"),
     "waiting": ("◷", "yellow"),
@@ -61,15 +61,14 @@ def watch(api: ApiClient, release_id: str, *, timeout_seconds: float | None) -> 
 def _looks(api: ApiClient, release_id: str, timeout_seconds: float | None) -> Iterator[Release]:
     """The release, again and again, until it is over. Bridges a restart of the API."""
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-    seen_at = time.monotonic()
+    patience = Patience()
     while True:
         try:
             release = cast("Release", api.get(f"/releases/{release_id}"))
         except Failure as failure:
-            if failure.code != ExitCode.CANNOT_REACH or time.monotonic() - seen_at > _API_MAY_BE_AWAY_SECONDS:
-                raise
+            patience.bear(failure)
         else:
-            seen_at = time.monotonic()
+            patience.renew()
             yield release
             if is_over(release):
                 return

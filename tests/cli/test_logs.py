@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fakes.api_server import Answer, ApiServer, Request
+from fakes.api_server import Answer, ApiServer, Request, problem
 
 from cli import logs
 
@@ -79,6 +79,16 @@ def test_following_a_release_ends_with_it(api: ApiServer, run, release) -> None:
     api.on("GET /api/v1/logs/webshop/41/test/1/deploy/0/1/text", log(b"got\n"))
     api.on(f"GET /api/v1/logs/{RUN}/text", log(b"hello\n"))
     assert "got\nhello\n" == run("logs", "webshop/41", "--follow").stdout
+
+
+def test_following_bridges_a_restart_of_the_api(api: ApiServer, run, release) -> None:
+    """A server that is away for a moment is waited for; printing once, it is told at once."""
+    path = "GET /api/v1/releases/webshop/41"
+    away, over = problem(503, "Unavailable", "starting"), Answer(release | {"deployments": [], "status": "succeeded"})
+    api.on(path, away, away, over)
+    assert 0 == run("logs", "webshop/41", "-f").exit_code
+    api.on(path, away, over)
+    assert 4 == run("logs", "webshop/41").exit_code
 
 
 def test_half_an_id_is_misuse(run) -> None:
