@@ -28,12 +28,12 @@ def hide_memory() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def descendants(of: int) -> list[int]:
-    """All processes below this one that have not ended."""
+def descendants() -> list[int]:
+    """All processes below this one that have not ended. Only ever of this process: what it lists gets killed."""
     children: dict[int, list[int]] = {}
     for pid, parent in _parents():
         children.setdefault(parent, []).append(pid)
-    found = list(children.get(of, []))
+    found = list(children.get(os.getpid(), []))
     for pid in found:
         found.extend(children.get(pid, []))
     return found
@@ -46,8 +46,10 @@ def marked(entry: str) -> list[int]:
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal those that are still there."""
+    """Signal those that are still there; never a group, never the system's first process."""
     for pid in pids:
+        if pid <= 1:
+            raise ValueError(f"{pid} is no process of a step")
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import Field
+
 from activities.agent_job import StepEnd, StepOutcome
 from agent.process_tree import boot_id, marked, send
 from agent.runner import LogFile, write_durably
@@ -39,7 +41,7 @@ class RunLabel(Frozen):
 class RunnerStarted(Frozen):
     """What the runner wrote down before it started the step."""
 
-    pid: int
+    pid: int = Field(gt=1)  # 0, 1 and negative numbers would signal whole groups, or everything
     boot_id: str
     started_at: datetime
 

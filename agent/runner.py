@@ -191,7 +191,7 @@ class Run:
     def _is_over(self, *, is_open: bool) -> bool:
         if self._status is None:
             return False
-        if self._outcome != EXITED and time.monotonic() < self._eof_by and descendants(os.getpid()):
+        if self._outcome != EXITED and time.monotonic() < self._eof_by and descendants():
             return False
         return not is_open or time.monotonic() >= self._eof_by
 
@@ -230,7 +230,7 @@ class Run:
         self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
-        everything = descendants(os.getpid())
+        everything = descendants()
         send(everything, number)
         if not everything and self._main is not None and self._status is None:
             with suppress(ProcessLookupError):

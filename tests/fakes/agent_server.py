@@ -1,0 +1,147 @@
+"""The API as an agent sees it: a real HTTP server that keeps logs and fails in the ways it is told to."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_API = "/api/v1/"
+
+
+class AgentServer:
+    """What the server knows, and the faults that meet its next calls, first to last.
+
+    Faults: ``500``, ``cut`` (connection closed unanswered), ``half`` (a log piece kept by half, then cut),
+    ``lost`` (done, then cut), ``hang up early`` (body not read).
+    """
+
+    def __init__(self) -> None:
+        self.logs: dict[str, bytearray] = {}
+        self.secrets: dict[str, dict[str, str]] = {}
+        self.artifacts: dict[str, list[dict[str, Any]]] = {}
+        self.queues: list[str] = []
+        self.heartbeats: list[dict[str, Any]] = []
+        self.enrolments: list[dict[str, Any]] = []
+        self.faults: deque[str] = deque()
+        self.fired: list[str] = []
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.is_down = False
+        self.url = ""
+        self.lock = threading.Lock()
+
+    def next_fault(self) -> str:
+        """What this call meets; it is then known to have fired."""
+        if not self.faults:
+            return ""
+        self.fired.append(self.faults.popleft())
+        return self.fired[-1]
+
+    def append(self, run_id: str, offset: int, piece: bytes) -> tuple[int, dict[str, Any]]:
+        """As ``storage.logs.append`` does it."""
+        log = self.logs.setdefault(run_id, bytearray())
+        if offset > len(log):
+            return 409, {"error": "LogGap", "size": len(log)}
+        log += piece[len(log) - offset :]
+        return 200, {"size": len(log)}
+
+    def log(self, run_id: str) -> bytes:
+        with self.lock:
+            return bytes(self.logs.get(run_id, b""))
+
+    def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, Any]]:
+        """Status and JSON of one call."""
+        for part, (status, error) in self.refusals.items():
+            if part in path:
+                return status, {"error": error, "detail": f"{error} as told"}
+        if path == "agents/enrol":
+            self.enrolments.append(json.loads(body))
+            return 201, {"name": self.enrolments[-1]["name"], "pool": "default", "credential": "slw_test"}
+        if path == "agent/heartbeat":
+            self.heartbeats.append(json.loads(body))
+            return 200, {"pool": "default", "queues": self.queues, "server_time": "2026-01-01T00:00:00Z"}
+        run_id, _, what = path.removeprefix("agent/step-runs/").rpartition("/")
+        if what == "log" and method == "PUT":
+            return self.append(run_id, int(query["offset"][0]), body)
+        if what == "secrets":
+            return 200, {"values": self.secrets.get(run_id, {})}
+        return 200, {"artifacts": self.artifacts.get(run_id, [])}
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, told: AgentServer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.told = told
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hung up is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Http
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def log_message(self, *_: object) -> None:
+        """Tests are quiet."""
+
+    def _answer(self) -> None:
+        told = self.server.told
+        with told.lock:
+            fault = "500" if told.is_down else told.next_fault()
+            if fault == "hang up early":
+                self.close_connection = True
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if fault == "500":
+                self._send(500, {"error": "Trouble", "detail": "as told"})
+            elif fault == "cut":
+                self.close_connection = True
+            else:
+                self._do(told, fault, body)
+
+    def _do(self, told: AgentServer, fault: str, body: bytes) -> None:
+        target = urlsplit(self.path)
+        path = unquote(target.path).removeprefix(_API)
+        kept = body[: len(body) // 2] if fault == "half" else body
+        status, answer = told.answer(self.command, path, parse_qs(target.query), kept)
+        if fault:
+            self.close_connection = True
+        else:
+            self._send(status, answer)
+
+    def _send(self, status: int, told: dict[str, Any]) -> None:
+        content = json.dumps(told).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def serving(server: AgentServer) -> Iterator[AgentServer]:
+    """Serve on a free port until the block ends."""
+    with _Http(server) as http:
+        server.url = f"http://127.0.0.1:{http.server_address[1]}"
+        thread = threading.Thread(target=lambda: http.serve_forever(poll_interval=0.02), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join(5)
