@@ -11,7 +11,7 @@ from api.inputs import Number, Slug
 from api.release_start import NoSuchPipeline
 from api.services import ServicesHere
 from api.views import PipelineView, RevisionText, RevisionView, SavedView, ValidView
-from authoring import problem
+from authoring import json_schema, problem
 from authoring.loading import load
 from domain.pipeline import Pipeline
 from domain.refusal import NotFound
@@ -149,7 +149,7 @@ async def get_revision(name: Slug, revision: Number, services: ServicesHere) -> 
 @schemas.get("/pipeline-v1.json", operation_id="pipeline_schema", summary="The JSON Schema of pipeline files")
 async def pipeline_schema() -> dict[str, Any]:
     """For editors: ``# yaml-language-server: $schema=<this address>``."""
-    return Pipeline.model_json_schema()
+    return json_schema.pipeline_schema()
 
 
 def _revision(row: PipelineRevisionRow) -> RevisionText:
