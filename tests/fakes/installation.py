@@ -159,10 +159,21 @@ class Installation:
         return (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
 
     def ok(self, method: str, path: str, **request: Any) -> Any:
-        """The JSON answer of a request that must succeed."""
-        response = self.http.request(method, path, **request)
+        """The JSON answer of a request that must succeed. Reading waits for an API that starts again."""
+        response = self._read(path) if method == "GET" else self.http.request(method, path, **request)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else None
+
+    def _read(self, path: str) -> httpx2.Response:
+        def answer() -> httpx2.Response | None:
+            try:
+                response = self.http.get(path)
+            except httpx2.TransportError:
+                return None
+            return None if response.status_code == httpx2.codes.SERVICE_UNAVAILABLE else response
+
+        # An error is an answer, too, though not a true value.
+        return wait_for(lambda: [found for found in [answer()] if found is not None], what=f"answer to {path}")[0]
 
     def token(self, subject: str, role: str) -> str:
         """A fresh token of a person."""
@@ -207,9 +218,14 @@ class Installation:
         ]
 
     def step_log(self, run_id: str) -> bytes:
-        response = self.http.get(f"/api/v1/logs/{run_id}/text")
-        assert response.status_code == 200, response.text
-        return response.content
+        """The whole log, piece by piece."""
+        log = b""
+        while True:
+            response = self.http.get(f"/api/v1/logs/{run_id}/text", params={"offset": len(log)})
+            assert response.status_code == 200, response.text
+            if not response.content:
+                return log
+            log += response.content
 
     def link(self, person: str, approval: str) -> str:
         """The path of the link in the mail to this person about this approval, once it was sent."""

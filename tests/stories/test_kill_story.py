@@ -41,6 +41,12 @@ def assert_ran_once(slipway: Installation, release: str, marks: Path) -> None:
     assert slipway.step_log(f"{release}/test/1/deploy/2/1") == b"done\n"
 
 
+@pytest.fixture(autouse=True)
+def recovered(slipway: Installation) -> None:
+    """Each story begins with everything up."""
+    wait_for(slipway.is_ready, what="the installation recovered")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def agent(slipway: Installation) -> None:
     slipway.agent("agent-1")
@@ -54,7 +60,6 @@ def test_a_killed_process_loses_nothing(slipway: Installation, tmp_path: Path, v
     slipway.kill_alive(victim)
     slipway.start(victim)
     assert_ran_once(slipway, release, marks)
-    wait_for(slipway.is_ready, what="the installation recovered")
 
 
 def test_an_agent_that_never_comes_back_leaves_the_outcome_unknown(slipway: Installation, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def stage(name: str, *scripts: str, after: tuple[str, ...] = (), demands: tuple[
 
 @pytest.fixture(scope="module", autouse=True)
 def agents(slipway: Installation) -> None:
-    slipway.agent("docker-1", "docker", "zone=eu")
-    slipway.agent("plain-1", "plain")
+    slipway.agent("alpha-1", "alpha", "zone=eu")
+    slipway.agent("beta-1", "beta")
 
 
 def test_a_release_goes_to_production(slipway: Installation) -> None:
@@ -43,13 +43,13 @@ def test_a_release_goes_to_production(slipway: Installation) -> None:
                 },
             },
             "stages": [
-                stage("eu", "find . -type f | sort; echo on $AGENT_NAME", demands=("docker",)),
-                stage("us", "echo on $AGENT_NAME; ls web infra", demands=("plain",)),
+                stage("eu", "find . -type f | sort; echo on $AGENT_NAME", demands=("alpha",)),
+                stage("us", "echo on $AGENT_NAME; ls web infra", demands=("beta",)),
                 stage(
                     "prod",
                     "echo release $RELEASE_NAME web $ARTIFACT_WEB_VERSION",
                     after=("eu", "us"),
-                    demands=("docker", "zone=EU"),
+                    demands=("alpha", "zone=EU"),
                     before={"approval": {"approvers": [ANA]}},
                     after_deployment={"approval": {"approvers": [BEN]}},
                 ),
@@ -64,11 +64,11 @@ def test_a_release_goes_to_production(slipway: Installation) -> None:
     view = slipway.ended(release)
     assert view["status"] == "succeeded"
     agents = {d["stage"]: d["jobs"][0]["agent"] for d in view["deployments"]}
-    assert agents == {"eu": "docker-1", "us": "plain-1", "prod": "docker-1"}
+    assert agents == {"eu": "alpha-1", "us": "beta-1", "prod": "alpha-1"}
     assert {a["alias"] for a in view["artifacts"]} == {"web", "infra"}
     printed = slipway.step_log(f"{release}/prod/1/deploy/1/1")
     assert printed == b"release webshop-1 web 142\n"
-    assert b"on docker-1" in slipway.step_log(f"{release}/eu/1/deploy/1/1")
+    assert b"on alpha-1" in slipway.step_log(f"{release}/eu/1/deploy/1/1")
 
 
 def test_a_rejection_stops_the_release(slipway: Installation) -> None:
@@ -93,16 +93,14 @@ def test_a_rejection_stops_the_release(slipway: Installation) -> None:
 
 
 def test_a_failing_step_is_retried_and_every_try_keeps_its_log(slipway: Installation) -> None:
-    """Two failures, then success."""
-    script = (
-        "echo try; if [ -f tried2 ]; then exit 0; fi; if [ -f tried1 ]; then touch tried2; fi; touch tried1; exit 9"
-    )
+    """A failure, then success."""
+    script = "echo try; if [ -f tried ]; then exit 0; fi; touch tried; exit 9"
     slipway.apply({"pipeline": "flaky", "stages": [stage("test", steps=[{"run": script, "retries": 2}])]})
     release = slipway.release("flaky")
     assert slipway.ended(release)["status"] == "succeeded"
     steps = slipway.steps(release)
-    assert [(step["try_number"], step["exit_code"]) for step in steps] == [(1, 9), (2, 9), (3, 0)]
-    assert [slipway.step_log(step["run_id"]) for step in steps] == [b"try\n"] * 3
+    assert [(step["try_number"], step["exit_code"]) for step in steps] == [(1, 9), (2, 0)]
+    assert [slipway.step_log(step["run_id"]) for step in steps] == [b"try\n"] * 2
 
 
 def test_logs_are_byte_for_byte_what_was_printed(slipway: Installation) -> None:
@@ -137,7 +135,7 @@ def test_a_job_nobody_can_do_says_so_at_once(slipway: Installation) -> None:
 def test_canceling_kills_the_whole_process_tree(slipway: Installation) -> None:
     """A step that ignores TERM and has children of its own is gone after the cancel."""
     marker = "slipway-story-child-7461"
-    script = f"trap '' TERM; sh -c 'exec -a {marker} sleep 300' & setsid sleep 300.7461 & echo running; wait"
+    script = f"trap '' TERM; bash -c 'exec -a {marker} sleep 300' & setsid sleep 300.7461 & echo running; wait"
     slipway.apply({"pipeline": "tree", "stages": [stage("test", steps=[{"run": script, "shell": "bash"}])]})
     release = slipway.release("tree")
     run = f"{release}/test/1/deploy/1/1"
