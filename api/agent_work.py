@@ -86,9 +86,15 @@ async def append_log(
     data = await request.body()
     async with services.database.transaction() as session:
         run, _ = await _held(session, run_id, caller)
-        if run.log_size is not None and offset + len(data) > run.log_size:
-            raise LogClosed(f"the run has ended with a log of {run.log_size} bytes")
+        told = _told_size(run)
+        if told is not None and offset + len(data) > told:
+            raise LogClosed(f"the run has ended with a log of {told} bytes")
         return LogSize(size=await logs.append(session, run_id, offset, data))
+
+
+def _told_size(run: StepRunRow) -> int | None:
+    """How long the log is by the run's own account. Of a run that nobody saw end there is none."""
+    return None if run.status == RunStatus.UNKNOWN else run.log_size
 
 
 async def _running(session: AsyncSession, run_id: str, caller: Caller) -> tuple[StepRunRow, JobRow]:

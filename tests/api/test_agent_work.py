@@ -228,6 +228,13 @@ async def test_late_bytes_are_taken_up_to_the_end_that_was_told(world: World, ag
     assert [(200, 8)] * 2 == [(a.status_code, a.json()["size"]) for a in (late, again)]
 
 
+async def test_what_an_agent_saved_of_a_lost_run_is_taken(world: World, agent: httpx2.AsyncClient) -> None:
+    """Nobody saw the run end, so nobody knows how long its log is."""
+    await _deploying(world)
+    await _step(world, status=RunStatus.UNKNOWN, log_size=0)
+    assert 200 == (await _append(agent, 0, b"the last words")).status_code
+
+
 async def test_another_agents_bytes_are_refused(world: World) -> None:
     """Nobody writes into another's log."""
     await _deploying(world)
