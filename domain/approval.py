@@ -270,7 +270,7 @@ def _receipt(approval: Approval, vote: Vote, kind: ReceiptKind, text: str) -> Re
 
 
 def _same(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
+    return one.strip().lower() == other.strip().lower()
 
 
 def _clock(moment: datetime | None) -> str:

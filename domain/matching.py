@@ -74,7 +74,7 @@ def explain_absence(agents: Iterable[AgentOffer], wanted: DemandSet) -> str | No
     sentence = f"no online agent of pool {wanted.pool} has {wanted}"
     able = [agent.name for agent in in_pool if not missing(agent.capabilities, wanted.demands)]
     if able:
-        return f"{sentence}; {', '.join(sorted(able)[:3])} would do, but offline"
+        return f"{sentence}; {', '.join(sorted(able)[:3])} would do, but is offline"
     if not online:
         return f"{sentence}; none of its {len(in_pool)} agents is online"
     nearest = min(online, key=lambda agent: (len(missing(agent.capabilities, wanted.demands)), agent.name))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fakes.made_pipelines import pipelines
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
 from authoring.json_schema import pipeline_schema
@@ -92,7 +92,7 @@ def test_the_schema_and_the_loader_refuse_the_same(path: tuple[str | int, ...], 
 
 
 @given(pipelines())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 def test_every_pipeline_written_out_is_valid_and_loads_as_itself(pipeline: Pipeline) -> None:
     """Whatever the models can hold can be written down, validated and read again."""
     written = pipeline.model_dump(mode="json", by_alias=True, exclude_none=True)
