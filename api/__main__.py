@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+import process_log
 from api.app import create_app
-from api.log_lines import log_as
 from api.orchestrator import TemporalOrchestrator
 from api.services import Services
 from settings import Settings
@@ -76,7 +76,7 @@ def main() -> int:
             name = "SLIPWAY_" + "_".join(str(part) for part in flaw["loc"]).upper()
             sys.stderr.write(f"{name}: {flaw['msg']}\n")
         return 2
-    log_as(settings.log_format)
+    process_log.configure(settings.log_format)
     for asked_to_stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again after an orderly shutdown; that must not kill us with work left to do.
         signal.signal(asked_to_stop, lambda *_: None)
