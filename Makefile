@@ -13,7 +13,7 @@ help:           ## show this list
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 sync: $(if $(findstring .uv,$(UV)),.uv/bin/uv)
-	@$(UV) sync --frozen --quiet
+	@UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet
 
 up: sync        ## run a whole installation on this machine (ARGS=--check: one release end to end, then exit)
 	$(RUN) slipway up $(ARGS)

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 
@@ -45,11 +45,29 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     database = Database(settings.database_url)
+    worker = await _unless(stop, _worker(settings, database))
+    if worker is not None:
+        await _work(worker, stop)
+    await database.close()
+
+
+async def _unless(stop: asyncio.Event, preparing: Coroutine[None, None, Worker]) -> Worker | None:
+    """The worker, or None when we are asked to stop while Temporal is still waited for."""
+    prepared, stopping = asyncio.create_task(preparing), asyncio.create_task(stop.wait())
+    await asyncio.wait([prepared, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if prepared.done():
+        return prepared.result()
+    prepared.cancel()
+    return None
+
+
+async def _worker(settings: Settings, database: Database) -> Worker:
     await database.migrate()
     identity = f"release-worker@{socket.gethostname()}:{os.getpid()}"
     client = await connect(settings.temporal_address, settings.temporal_namespace, identity)
     await register_search_attributes(client, settings.temporal_namespace)
-    worker = Worker(
+    return Worker(
         client,
         task_queue=RELEASE_QUEUE,
         workflows=WORKFLOWS,
@@ -60,13 +78,10 @@ async def run(settings: Settings) -> None:
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=_STOP_WITHIN,
     )
-    await _work(worker, stop)
-    await database.close()
 
 
 async def _work(worker: Worker, stop: asyncio.Event) -> None:
-    working = asyncio.create_task(worker.run())
-    stopping = asyncio.create_task(stop.wait())
+    working, stopping = asyncio.create_task(worker.run()), asyncio.create_task(stop.wait())
     _log.info("release worker started", queue=RELEASE_QUEUE)
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

@@ -58,7 +58,9 @@ class Installation:
         (folder / "logs").mkdir(parents=True)
         self.memory = Memory(ports=dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
         self.memory.api_url = url(self.memory.ports["api"])
-        self.programs = Programs(folder, self.memory, os.environ, mail="outbox")
+        # Without byte code, every start of a process compiles a thousand modules anew.
+        surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.programs = Programs(folder, self.memory, surroundings, mail="outbox")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._agents: dict[str, Program] = {}
         self.http = httpx2.Client(
