@@ -26,8 +26,9 @@ class LogSink(Protocol):
 class LogShipper:
     """Ships any number of logs; the server's size is the only memory of how far one came."""
 
-    def __init__(self, sink: LogSink) -> None:
+    def __init__(self, sink: LogSink, longest_wait: float = _LONGEST_WAIT) -> None:
         self._sink = sink
+        self._longest_wait = longest_wait
 
     async def ship(self, run_id: str, log: Path, ended: asyncio.Event) -> None:
         """Follow the file until ``ended`` is set, and return when the server has all of it."""
@@ -59,7 +60,7 @@ class LogShipper:
                     return None
                 _log.warning("log not sent", run=run_id, offset=offset, trouble=str(trouble), again_in=wait)
                 await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
+                wait = min(wait * 2, self._longest_wait)
 
 
 def _read(log: Path, offset: int) -> bytes:

@@ -85,6 +85,7 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = 10
     server: _Http
 
     def do_POST(self) -> None:
@@ -103,22 +104,24 @@ class _Handler(BaseHTTPRequestHandler):
         told = self.server.told
         with told.lock:
             fault = "500" if told.is_down else told.next_fault()
-            if fault == "hang up early":
-                self.close_connection = True
-                return
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if fault == "500":
-                self._send(500, {"error": "Trouble", "detail": "as told"})
-            elif fault == "cut":
-                self.close_connection = True
-            else:
-                self._do(told, fault, body)
+        if fault == "hang up early":
+            self.close_connection = True
+            return
+        # Never read under the lock: the test that sends may itself be waiting for it.
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if fault == "500":
+            self._send(500, {"error": "Trouble", "detail": "as told"})
+        elif fault == "cut":
+            self.close_connection = True
+        else:
+            self._do(told, fault, body)
 
     def _do(self, told: AgentServer, fault: str, body: bytes) -> None:
         target = urlsplit(self.path)
         path = unquote(target.path).removeprefix(_API)
         kept = body[: len(body) // 2] if fault == "half" else body
-        status, answer = told.answer(self.command, path, parse_qs(target.query), kept)
+        with told.lock:
+            status, answer = told.answer(self.command, path, parse_qs(target.query), kept)
         if fault:
             self.close_connection = True
         else:
