@@ -1,0 +1,45 @@
+"""An artifact source that serves files from memory, and fails as told."""
+
+import threading
+from collections.abc import Iterator
+
+from activities.artifact_source import ArtifactSource, ResolvedVersion, SourceUnreachable
+from domain.artifact import FileEntry, Manifest, Source
+from domain.connection import Connection
+from domain.pipeline import LatestOf, UrlSource
+
+_CHUNK = 1000
+
+
+class ServedFiles:
+    """``troubles`` meet the next streams of a file, first to last; a stream of ``held`` waits for ``go``."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+        self.troubles: dict[str, list[Exception]] = {}
+        self.held: set[str] = set()
+        self.go = threading.Event()
+        self.connections: list[Connection | None] = []
+        self.streams: list[str] = []
+
+    def open(self, source: Source, connection: Connection | None) -> ArtifactSource:
+        self.connections.append(connection)
+        return self
+
+    def resolve(self, version: str | LatestOf) -> ResolvedVersion:
+        raise NotImplementedError(version)
+
+    def stream(self, version: str, locator: str) -> Iterator[bytes]:
+        self.streams.append(locator)
+        content = self.files[locator]
+        yield content[:1]
+        if troubles := self.troubles.get(locator):
+            raise troubles.pop(0)
+        if locator in self.held and not self.go.wait(10):
+            raise SourceUnreachable("nobody let it go")
+        for start in range(1, len(content), _CHUNK):
+            yield content[start : start + _CHUNK]
+
+
+def manifest_of(entries: list[FileEntry], version: str = "142") -> Manifest:
+    return Manifest(source=UrlSource(href="https://files.example/a"), version=version, files=tuple(entries))
