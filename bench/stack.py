@@ -95,7 +95,7 @@ def until(condition: Callable[[], object], within: float) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {within} s")
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def _resident(pid: int) -> int:

@@ -79,7 +79,8 @@ class DeploymentWorkflow:
         refused = await self._refused(Moment.BEFORE, self._stage.before)
         if refused is not None:
             return refused
-        await self._stands(StageStatus.IN_PROGRESS)
+        self._recorder.show(StageStatus.IN_PROGRESS)
+        self._recorder.note(*self._facts(StageStatus.IN_PROGRESS))
         status = deployment_status(await self._run_jobs())
         if self._stop.request is not None:
             return DeploymentEnd(status=StageStatus.CANCELED, reason=str(self._stop.request))

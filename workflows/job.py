@@ -16,7 +16,7 @@ from domain.release import ReleasePlan
 from domain.status import RunStatus, worst_run
 from domain.variables import environment_name, of_stage, predefined
 from workflows.abandoned import let_go
-from workflows.lease import AgentLease, AgentLost, LeaseTerms, NoAgent
+from workflows.lease import AgentLease, LeaseTerms, NoAgent
 from workflows.options import (
     AGENT_STOPS_WITHIN,
     DOWNLOAD_RETRY,
@@ -94,19 +94,15 @@ class JobRun:
         await self._find_agent()
         try:
             async with self._lease:
-                status = await self._run_held()
+                return await self._ended(await self._run_held())
         except NoAgent as absence:
             return await self._ended(RunStatus.FAILED, str(absence))
-        except AgentLost as loss:
-            return await self._ended(RunStatus.UNKNOWN, str(loss))
-        return await self._ended(status)
 
     async def skip(self) -> RunStatus:
         """Leave the job out because its condition does not hold."""
         return await self._ended(RunStatus.SKIPPED, f"its condition is {self._job.condition}")
 
     async def _find_agent(self) -> None:
-        await self._recorder.record(self._fact)
         search = await workflow.execute_activity_method(
             Agents.find_agent,
             self._demands,
@@ -126,7 +122,7 @@ class JobRun:
         self._deadline = now + self._job.timeout if self._job.timeout else None
         update = {"status": RunStatus.RUNNING, "agent": self._lease.agent, "lease_id": self._lease.lease_id}
         self._fact = self._fact.model_copy(update={**update, "started_at": now, "waiting_for": ""})
-        await self._recorder.record(self._fact)
+        self._recorder.note(self._fact)
         if not await self._downloaded():
             return self._finished[-1]
         for number, step in enumerate(self._job.steps, start=1):
@@ -160,7 +156,7 @@ class JobRun:
         if not step.enabled or not should_run(step.condition, self._finished):
             fact = self._step_fact(number, 1, step.title)
             why = f"its condition is {step.condition}" if step.enabled else "it is not enabled"
-            await self._recorder.record(fact.model_copy(update={"status": RunStatus.SKIPPED, "reason": why}))
+            self._recorder.note(fact.model_copy(update={"status": RunStatus.SKIPPED, "reason": why}))
             return RunStatus.SKIPPED
         status = await self._try(number, 1, step)
         for again in range(step.retries):
@@ -176,6 +172,7 @@ class JobRun:
 
     async def _pause(self, step: Step, failures: int) -> None:
         """Wait 1, 4, 9 ... seconds before the next try."""
+        await self._recorder.record()
         try:
             await self._stop.wait(
                 lambda: False, within=timedelta(seconds=failures**2), summary=f"before {step.title} is tried again"
@@ -230,9 +227,9 @@ class JobRun:
             why = RunStatus.TIMED_OUT
         if self._lease.lost is not None and not running.done():
             running.cancel()
-            return await self._run_ended(fact, RunStatus.UNKNOWN, f"outcome unknown: {self._lease.lost}")
+            return self._run_ended(fact, RunStatus.UNKNOWN, f"outcome unknown: {self._lease.lost}")
         if running.done():
-            return await self._told(fact, running)
+            return self._told(fact, running)
         return await self._cut_short(fact, running, why)
 
     async def _cut_short(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], why: RunStatus) -> RunStatus:
@@ -246,10 +243,10 @@ class JobRun:
         reason = "the job's time is up" if why == RunStatus.TIMED_OUT else str(self._stop.request)
         if not ended or not running.done():
             running.cancel()
-            return await self._run_ended(fact, RunStatus.UNKNOWN, f"{reason}; the agent did not say how it ended")
-        return await self._told(fact, running, cut_short=why, reason=reason)
+            return self._run_ended(fact, RunStatus.UNKNOWN, f"{reason}; the agent did not say how it ended")
+        return self._told(fact, running, cut_short=why, reason=reason)
 
-    async def _told(
+    def _told(
         self,
         fact: StepFact,
         running: workflow.ActivityHandle[StepEnd],
@@ -259,7 +256,7 @@ class JobRun:
         """Record how the agent says the run ended."""
         error = running.exception()
         if error is not None:
-            return await self._run_ended(fact, cut_short or RunStatus.FAILED, reason or _explain(error))
+            return self._run_ended(fact, cut_short or RunStatus.FAILED, reason or _explain(error))
         end = running.result()
         status = _OUTCOMES.get(end.outcome) or (RunStatus.FAILED if end.exit_code else RunStatus.SUCCEEDED)
         if status == RunStatus.CANCELED and cut_short is not None:
@@ -273,16 +270,16 @@ class JobRun:
             "started_at": end.started_at,
             "finished_at": end.finished_at,
         }
-        await self._recorder.record(fact.model_copy(update=told))
+        self._recorder.note(fact.model_copy(update=told))
         return status
 
     async def _started(self, fact: StepFact) -> None:
         self._recorder.show("in progress", f"{fact.title} on {self._lease.agent}")
         await self._recorder.record(fact.model_copy(update={"status": RunStatus.RUNNING, "started_at": workflow.now()}))
 
-    async def _run_ended(self, fact: StepFact, status: RunStatus, reason: str) -> RunStatus:
+    def _run_ended(self, fact: StepFact, status: RunStatus, reason: str) -> RunStatus:
         update = {"status": status, "reason": reason, "finished_at": workflow.now()}
-        await self._recorder.record(fact.model_copy(update=update))
+        self._recorder.note(fact.model_copy(update=update))
         return status
 
     def _step_fact(self, step: int, try_number: int, title: str) -> StepFact:

@@ -34,10 +34,6 @@ class LeaseTerms(Frozen):
     rejoin: timedelta
 
 
-class AgentLost(Exception):  # noqa: N818  reads as what happened
-    """The agent is gone for good, or ended the hold itself; the text says which."""
-
-
 class NoAgent(Exception):  # noqa: N818  reads as what happened
     """Nobody took the job in time."""
 
