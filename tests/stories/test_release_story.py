@@ -179,3 +179,22 @@ def test_a_missing_artifact_fails_the_release_and_is_named(
     assert view["status"] == "failed"
     assert reason in view["reason"]
     assert view["deployments"] == []
+
+
+def test_an_agent_refuses_other_bytes_than_were_pinned(slipway: Installation, tmp_path: Path) -> None:
+    """The file changes between the pin and the download: the deployment fails and names file and digests."""
+    (tmp_path / "app.txt").write_text("the version that was pinned")
+    artifact = {"directory": {"path": str(tmp_path)}}
+    approval = {"approval": {"approvers": [ANA]}}
+    slipway.apply(
+        {"pipeline": "changed", "artifacts": {"app": artifact}, "stages": [stage("test", "cat app/*", before=approval)]}
+    )
+    release = slipway.release("changed")
+    link = slipway.link(ANA, f"{release}/test/1/before")
+    (tmp_path / "app.txt").write_text("something else")
+    slipway.answer(link, "approve")
+    assert slipway.ended(release)["status"] == "failed"
+    [download] = slipway.steps(release)
+    assert download["step"] == 0
+    assert "app.txt" in download["reason"]
+    assert b"something else" not in slipway.step_log(download["run_id"])
