@@ -2,8 +2,10 @@
 
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import ENVIRONMENT
 from domain.frozen import Frozen
 from domain.ids import RELEASE_QUEUE, environment_workflow_id
 from domain.queueing import Ticket
@@ -37,6 +39,7 @@ class EnvironmentQueues:
             task_queue=RELEASE_QUEUE,
             start_signal=ASK_SIGNAL,
             start_signal_args=[ask.ticket],
+            search_attributes=TypedSearchAttributes([SearchAttributePair(ENVIRONMENT, ask.environment)]),
             static_summary=f"queue in front of {ask.environment}",
         )
 

@@ -271,6 +271,10 @@ class Pipeline(Frozen):
     variables: Variables = Field(default_factory=dict, description="Found in the environment of every step.")
     stages: tuple[Stage, ...] = Field(min_length=1, max_length=100, description="What a release goes through.")
 
+    def environment_of(self, stage: Stage) -> str:
+        """The name of the environment a stage deploys to."""
+        return stage.environment.name or f"{self.pipeline}.{stage.stage}"
+
     def stage(self, name: str) -> Stage:
         """The stage of that name; raises KeyError."""
         for stage in self.stages:

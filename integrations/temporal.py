@@ -11,15 +11,9 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
-SEARCH_ATTRIBUTES = (
-    "SlipwayPipeline",
-    "SlipwayRelease",
-    "SlipwayStage",
-    "SlipwayEnvironment",
-    "SlipwayStatus",
-    "SlipwayWaitingFor",
-    "SlipwayRequestedBy",
-)
+from activities import search_attributes
+
+SEARCH_ATTRIBUTES = tuple(key.name for key in search_attributes.ALL)
 _LONGEST_WAIT = timedelta(seconds=15)
 _RPC_TIMEOUT = timedelta(seconds=10)
 _NOT_READY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND, RPCStatusCode.DEADLINE_EXCEEDED}

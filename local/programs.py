@@ -13,7 +13,7 @@ from local.trouble import Trouble
 
 Mail = Literal["outbox", "sendgrid"]
 
-_SEARCH_ATTRIBUTES = (
+SEARCH_ATTRIBUTES = (
     "SlipwayPipeline",
     "SlipwayRelease",
     "SlipwayStage",
@@ -63,7 +63,7 @@ class Programs:
         pragmas = [part for setting in _SQLITE_SETTINGS for part in ("--sqlite-pragma", setting)]
         places = ["--ip", HOST, "--port", str(ports["temporal"]), "--ui-port", str(ports["ui"])]
         settings = [part for setting in _TEMPORAL_SETTINGS for part in ("--dynamic-config-value", setting)]
-        attributes = [part for name in _SEARCH_ATTRIBUTES for part in ("--search-attribute", f"{name}=Keyword")]
+        attributes = [part for name in SEARCH_ATTRIBUTES for part in ("--search-attribute", f"{name}=Keyword")]
         quiet = ["--log-level", "error", "--ui-disable-news-fetch"]
         command = [self._temporal(), "server", "start-dev", *database, *pragmas, *places, *settings, *attributes]
         return self._program("temporal", [*command, *quiet], {})

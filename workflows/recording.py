@@ -3,19 +3,12 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from activities.records import Entry, Fact, Records
+from activities.search_attributes import PIPELINE, RELEASE, REQUESTED_BY, STATUS, WAITING_FOR
 from domain.release import ReleasePlan
 from workflows.options import RECORD_RETRY, RECORD_TIMEOUT
-
-PIPELINE = SearchAttributeKey.for_keyword("SlipwayPipeline")
-RELEASE = SearchAttributeKey.for_keyword("SlipwayRelease")
-STAGE = SearchAttributeKey.for_keyword("SlipwayStage")
-ENVIRONMENT = SearchAttributeKey.for_keyword("SlipwayEnvironment")
-STATUS = SearchAttributeKey.for_keyword("SlipwayStatus")
-WAITING_FOR = SearchAttributeKey.for_keyword("SlipwayWaitingFor")
-REQUESTED_BY = SearchAttributeKey.for_keyword("SlipwayRequestedBy")
 
 _LONGEST_KEYWORD = 200
 

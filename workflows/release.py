@@ -8,6 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 
 from activities.pinning import Pinning, PinRequest
 from activities.records import Event, ReleaseFact, StageFact
+from activities.search_attributes import ENVIRONMENT, STAGE
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.ids import DeploymentId
@@ -16,7 +17,7 @@ from domain.stage_graph import dependents, ready_stages, unreachable_stages
 from domain.status import ReleaseStatus, StageStatus, release_status
 from workflows.deployment import DeploymentEnd, DeploymentInput, DeploymentWorkflow
 from workflows.options import PIN_HEARTBEAT, PIN_RETRY, PIN_TIMEOUT
-from workflows.recording import STAGE, Recorder, search_attributes
+from workflows.recording import Recorder, search_attributes
 from workflows.stopping import CancelRequest, Stop
 
 
@@ -160,6 +161,8 @@ class ReleaseWorkflow:
 
     async def _deploy(self, given: DeploymentInput) -> None:
         """Run the deployment as a child; one that ends abnormally (terminated, our fault) counts as failed."""
+        pipeline = self._plan.pipeline
+        environment = pipeline.environment_of(pipeline.stage(given.stage))
         try:
             end = await workflow.execute_child_workflow(
                 DeploymentWorkflow.run,
@@ -167,7 +170,10 @@ class ReleaseWorkflow:
                 id=given.id.workflow_id,
                 parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
                 search_attributes=search_attributes(
-                    self._plan, given.requested_by, SearchAttributePair(STAGE, given.stage)
+                    self._plan,
+                    given.requested_by,
+                    SearchAttributePair(STAGE, given.stage),
+                    SearchAttributePair(ENVIRONMENT, environment),
                 ),
                 static_summary=f"{self._plan.name} to {given.stage}, attempt {given.attempt}",
             )

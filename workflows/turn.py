@@ -43,7 +43,7 @@ class Turn:
         stop: Stop,
         on_wait: Callable[[str], Awaitable[None]],
     ) -> None:
-        self._environment = stage.environment.name or f"{plan.id.pipeline}.{stage.stage}"
+        self._environment = plan.pipeline.environment_of(stage)
         self._ticket = Ticket(
             deployment=str(deployment),
             workflow_id=deployment.workflow_id,

@@ -1,21 +1,21 @@
 """The way to the workflows, on a real Temporal server."""
 
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 from fakes.release_world import World, plan_of, stage
+from fakes.temporal_binaries import TIME_SKIPPING_SERVER
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities import search_attributes
 from api.orchestrator import NothingRuns, TemporalOrchestrator, TemporalUnavailable
 from domain.approval import Choice, Moment, ReceiptKind, Vote
 from domain.ids import DeploymentId
 from domain.status import ReleaseStatus, StageStatus
-from workflows import recording
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
@@ -28,13 +28,9 @@ CANCEL = CancelRequest(by="rita@example.com", reason="enough")
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=shutil.which("temporal-test-server"), data_converter=pydantic_data_converter
+        test_server_existing_path=TIME_SKIPPING_SERVER, data_converter=pydantic_data_converter
     ) as started:
-        kinds = {
-            key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-            for key in vars(recording).values()
-            if isinstance(key, type(recording.STAGE))
-        }
+        kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in search_attributes.ALL}
         await started.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
         )

@@ -16,22 +16,13 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities import search_attributes
 from domain.approval import Choice, Moment
-from workflows import recording
 from workflows.release import ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
 _HERE = Path(__file__).parent
 _APPROVAL = {"approval": {"approvers": ["ana@example.com", "group:ops"]}}
-_ATTRIBUTES = [
-    recording.PIPELINE,
-    recording.RELEASE,
-    recording.STAGE,
-    recording.ENVIRONMENT,
-    recording.STATUS,
-    recording.WAITING_FOR,
-    recording.REQUESTED_BY,
-]
 
 
 async def fan(world: World) -> None:
@@ -83,7 +74,7 @@ async def main(version: str) -> None:
     """Play every scenario on a real server and keep the history of each workflow."""
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=DEV_SERVER,
-        search_attributes=_ATTRIBUTES,
+        search_attributes=list(search_attributes.ALL),
         data_converter=pydantic_data_converter,
     ) as environment:
         for scenario in SCENARIOS:

@@ -10,17 +10,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from workflows import recording
-
-_ATTRIBUTES = [
-    recording.PIPELINE,
-    recording.RELEASE,
-    recording.STAGE,
-    recording.ENVIRONMENT,
-    recording.STATUS,
-    recording.WAITING_FOR,
-    recording.REQUESTED_BY,
-]
+from activities import search_attributes
 
 
 @pytest.fixture
@@ -28,7 +18,7 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=TIME_SKIPPING_SERVER, data_converter=pydantic_data_converter
     ) as started:
-        kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in _ATTRIBUTES}
+        kinds = {key.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD for key in search_attributes.ALL}
         await started.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace="default", search_attributes=kinds)
         )
