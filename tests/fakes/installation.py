@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -53,7 +53,7 @@ def wait_for(condition: Callable[[], T], within: float = 30.0, what: str = "") -
 class Installation:
     """Processes by name. ``with Installation(folder) as slipway: ...`` stops them all at the end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         (folder / "logs").mkdir(parents=True)
         self.memory = Memory(ports=dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True)))
@@ -61,6 +61,7 @@ class Installation:
         # Without byte code, every start of a process compiles a thousand modules anew.
         surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.programs = Programs(folder, self.memory, surroundings, mail="outbox")
+        self._settings = settings or {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._agents: dict[str, Program] = {}
         self.http = httpx2.Client(
@@ -111,6 +112,7 @@ class Installation:
     def start(self, name: str) -> None:
         """Start the process of this name (again)."""
         program = self._program(name)
+        environment = {**program.environment, **self._settings}
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 program.command,
@@ -118,7 +120,7 @@ class Installation:
                 stdout=log,
                 stderr=log,
                 cwd=program.folder,
-                env=dict(program.environment),
+                env=environment,
                 start_new_session=True,
             )
 
