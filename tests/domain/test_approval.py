@@ -40,7 +40,7 @@ def approval(*approvers: str, groups: dict[str, tuple[str, ...]] | None = None, 
             Asked(approver=one, members=known.get(one, ()) if one.startswith("group:") else (one,)) for one in approvers
         ),
         digest=DIGEST,
-        requesters=(EVE,),
+        requesters=("robot@example.com", EVE),
         opened_at=NOON,
     )
 
@@ -123,6 +123,7 @@ def test_votes_add_up_to_a_verdict(start: Approval, votes: list[Vote], expected:
             ReceiptKind.ALREADY_ANSWERED,
         ),
         (approval(OPS, CY), [vote(ANA)], vote(BOB), ReceiptKind.ALREADY_ANSWERED),
+        (approval(OPS, CY, order="in_sequence"), [vote(ANA)], vote(BOB), ReceiptKind.ALREADY_ANSWERED),
         (approval(ANA), [vote(ANA)], vote(ANA, vote_id="again"), ReceiptKind.ALREADY_DECIDED),
         (approval(ANA, BOB), [reject(ANA)], vote(BOB), ReceiptKind.ALREADY_DECIDED),
         (approval(ANA, BOB), [reject(ANA)], vote(DEE), ReceiptKind.NOT_AN_APPROVER),

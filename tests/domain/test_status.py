@@ -110,3 +110,15 @@ def test_statuses_know_whether_they_are_final() -> None:
     assert [S.WAITING, S.IN_PROGRESS] == [status for status in S if status.is_running]
     assert [R.WAITING, R.RUNNING] == [status for status in R if not status.is_final]
     assert [ReleaseStatus.REQUESTED, ReleaseStatus.ACTIVE] == [s for s in ReleaseStatus if not s.is_final]
+
+
+def test_no_status_is_ever_renamed() -> None:
+    """Histories and tables keep these words for years; new ones may be added."""
+    stage_words = (
+        "not started|waiting|in progress|succeeded|partially succeeded|failed|rejected|expired|canceled|skipped"
+    )
+    run_words = "waiting|running|succeeded|partially succeeded|failed|timed out|canceled|skipped|unknown"
+    release_words = "requested|active|succeeded|partially succeeded|failed|canceled|abandoned"
+    assert {*stage_words.split("|"), "superseded"} <= {status.value for status in S}
+    assert set(run_words.split("|")) <= {status.value for status in R}
+    assert set(release_words.split("|")) <= {status.value for status in ReleaseStatus}

@@ -45,7 +45,7 @@ def plan(variables: Variables, stage: Variables, chosen: dict[str, str]) -> Rele
         artifacts=(
             PinnedArtifact(
                 alias="web-app", kind="Jenkins", version="142", digest="d", manifest_id="m", file_count=1, size=1,
-                branch="main",
+                branch="main", commit="c0ffee",
             ),
         ),
     )  # fmt: skip
@@ -121,7 +121,8 @@ def test_every_step_finds_the_names_of_its_release_in_both_spellings() -> None:
         "AGENT_JOBNAME": "deploy",
         "ARTIFACT_WEB_APP_VERSION": "142",
         "ARTIFACT_WEB_APP_BRANCH": "main",
-        "ARTIFACT_WEB_APP_COMMIT": "",
+        "ARTIFACT_WEB_APP_COMMIT": "c0ffee",
+        "RELEASE_ARTIFACTS_WEB_APP_SOURCEVERSION": "c0ffee",
         "RELEASE_ARTIFACTS_WEB_APP_BUILDNUMBER": "142",
     }
     assert expected == {name: found[name] for name in expected}
