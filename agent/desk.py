@@ -14,16 +14,25 @@ from domain.ids import agent_queue
 
 _log = structlog.get_logger("slipway.agent")
 _LOOK_SECONDS = 0.5
+_END_AGAIN_SECONDS = 60.0
 
 
 class Desk:
     """Implements ``LeaseDesk``. ``end_runs`` kills everything that runs under a lease."""
 
-    def __init__(self, agent: str, leases: Leases, pool: SlotPool, end_runs: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        agent: str,
+        leases: Leases,
+        pool: SlotPool,
+        end_runs: Callable[[str], Awaitable[None]],
+        end_again_seconds: float = _END_AGAIN_SECONDS,
+    ) -> None:
         self._own_queue = agent_queue(agent)
         self._leases = leases
         self._pool = pool
         self._end_runs = end_runs
+        self._end_again_seconds = end_again_seconds
         self._numbers = count(1)
         self._holds: dict[str, tuple[int, asyncio.Future[str]]] = {}
         self._give_up_at: dict[str, float] = {}
@@ -77,7 +86,7 @@ class Desk:
         while True:
             now = time.monotonic()
             for lease_id in [lease_id for lease_id, due in self._give_up_at.items() if now >= due]:
-                await self.give_back(lease_id, "nobody came back to hold it")
+                await self._give_up(lease_id)
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def until_idle(self) -> None:
@@ -95,17 +104,25 @@ class Desk:
         lease.has_permit = False
         self._give_up_at[lease.request.lease_id] = time.monotonic() + lease.request.rejoin.total_seconds()
 
+    async def _give_up(self, lease_id: str) -> None:
+        try:
+            await self.give_back(lease_id, "nobody came back to hold it")
+        except Exception:  # noqa: BLE001  it is logged, and tried again
+            _log.exception("lease could not be ended", lease=lease_id)
+
     async def _end(self, lease_id: str, why: str) -> None:
+        # Should this fail, it is tried again until the slot is free.
+        self._give_up_at[lease_id] = time.monotonic() + self._end_again_seconds
         try:
             await self._end_runs(lease_id)
             self._leases.remove(lease_id)
-            _log.info("lease ended", lease=lease_id, why=why)
-            self._resolve(lease_id, why)
         finally:
-            self._holds.pop(lease_id, None)
-            self._give_up_at.pop(lease_id, None)
-            self._endings.pop(lease_id, None)
-            self._pool.wake()
+            del self._endings[lease_id]
+        _log.info("lease ended", lease=lease_id, why=why)
+        self._resolve(lease_id, why)
+        self._holds.pop(lease_id, None)
+        self._give_up_at.pop(lease_id, None)
+        self._pool.wake()
 
     def _resolve(self, lease_id: str, why: str) -> None:
         _, end = self._holds.get(lease_id, (0, None))

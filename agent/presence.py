@@ -13,6 +13,7 @@ _log = structlog.get_logger("slipway.agent")
 _BEAT_SECONDS = 2.0
 _ASK_AGAIN_SECONDS = 2.0
 _NAME_IS_FREE_AFTER = 20.0
+_NO_LONGER_KNOWN = frozenset({401, 404})
 
 
 class CannotServe(Exception):  # noqa: N818  reads as what happened
@@ -30,14 +31,18 @@ class Presence:
     async def enrol(self, name: str, token: SecretStr | None) -> Credential:
         """The credential from the state folder, or a new one. Waits for the API; raises CannotServe."""
         known = self._state.credential()
-        if known is None:
-            if token is None:
-                raise CannotServe("this agent is not enrolled; give it a token in SLIPWAY_AGENT_ENROLMENT_TOKEN")
-            known = await self._enrol_patiently(name, token)
-            self._state.keep(known)
-            _log.info("enrolled", agent=known.name, pool=known.pool)
-        self._api.sign_in(known)
-        return known
+        if known is not None and known.name != name:
+            raise CannotServe(f"{self._state.path} belongs to agent {known.name}; {name} needs a folder of its own")
+        if known is not None and (token is None or await self._is_still_good(known)):
+            self._api.sign_in(known)
+            return known
+        if token is None:
+            raise CannotServe("this agent is not enrolled; give it a token in SLIPWAY_AGENT_ENROLMENT_TOKEN")
+        new = await self._enrol_patiently(name, token)
+        self._state.keep(new)
+        self._api.sign_in(new)
+        _log.info("enrolled", agent=new.name, pool=new.pool)
+        return new
 
     async def keep(self, told: Callable[[Standing], None]) -> None:
         """Heartbeat for ever, passing on each answer. The API may be away; raises CannotServe when it says no."""
@@ -56,6 +61,17 @@ class Presence:
                     _log.info("the API is back")
                 was_heard = True
             await asyncio.sleep(_BEAT_SECONDS)
+
+    async def _is_still_good(self, known: Credential) -> bool:
+        """Not after the agent was removed; an API that is away does not keep us from the jobs that wait for us."""
+        self._api.sign_in(known)
+        try:
+            await self._api.heartbeat(self._about())
+        except ApiUnreachable:
+            return True
+        except ApiRefused as refused:
+            return refused.status not in _NO_LONGER_KNOWN
+        return True
 
     async def _enrol_patiently(self, name: str, token: SecretStr) -> Credential:
         """Wait for an API that is not up yet, and for an agent of that name that has just gone."""

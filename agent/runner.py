@@ -8,7 +8,7 @@ that no secret stands in an argument or on the disk. In the run's folder it keep
 * ``log``: the step's output, masked,
 * ``exit``: how it ended, put there whole at the very end.
 
-SIGTERM, or a file ``cancel``, makes it kill the step with all its descendants.
+A file ``cancel`` makes it kill the step with all its descendants: at once on SIGTERM, else within a second.
 """
 
 import fcntl
@@ -218,8 +218,10 @@ class Run:
             if now >= self._kill_at:
                 self._signal(signal.SIGKILL)
         elif self._status is None:
-            if self._cancel_asked or (self._folder / "cancel").exists():
+            if (self._folder / "cancel").exists():
                 self._end(CANCELED, "canceled")
+            elif self._cancel_asked:
+                self._end(CANCELED, "the machine told the step's runner to end")
             elif now >= self._began + self._spec["timeout"]:
                 self._end(TIMED_OUT, f"timed out after {timedelta(seconds=self._spec['timeout'])}")
 

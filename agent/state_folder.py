@@ -48,9 +48,6 @@ class StateFolder:
         told = credential.model_dump() | {"token": credential.token.get_secret_value()}
         self._write_private("credential.json", json.dumps(told).encode())
 
-    def forget_credential(self) -> None:
-        (self.path / "credential.json").unlink(missing_ok=True)
-
     def discard(self, folder: Path) -> None:
         """Make a folder of ours disappear at once; ``empty_trash`` frees its space."""
         if folder.exists():

@@ -21,6 +21,8 @@ _log = structlog.get_logger("slipway.agent")
 _ASK_AGAIN_SECONDS = 1.0
 _LOGS_ARE_SENT_WITHIN = 10.0
 _GRACE_SECONDS = 5.0
+_KILLS = 20
+_BETWEEN_KILLS_SECONDS = 0.05
 
 
 class SecretValues(Protocol):
@@ -70,10 +72,7 @@ class DetachedStepRuns:
             _, late = await asyncio.wait(tasks, timeout=self._grace_seconds + _LOGS_ARE_SENT_WITHIN)
             for task in late:
                 task.cancel()
-        left = marked(f"{LEASE_MARK}={lease_id}")
-        if left:
-            _log.warning("killed what the lease left running", lease=lease_id, processes=len(left))
-            send(left, signal.SIGKILL)
+        await _kill_marked(f"{LEASE_MARK}={lease_id}")
         for run in runs:
             self._state.discard(run.path)
 
@@ -92,8 +91,10 @@ class DetachedStepRuns:
         try:
             values = await self._values(folder, request)
         except ApiRefused as refused:
-            folder.end_unstarted(f"the step's secrets were not given: {refused}")
-            return
+            if not folder.is_canceled:
+                folder.end_unstarted(f"the step's secrets were not given: {refused}")
+                return
+            values = {}  # the runner will see that the run is canceled, and start nothing
         command = command_for(request.shell, request.script, folder.path)
         spec = {
             "argv": command,
@@ -142,3 +143,14 @@ class DetachedStepRuns:
 
     def _folder(self, run_id: str, lease_id: str) -> RunFolder:
         return RunFolder.of(self._state.runs, RunLabel(run_id=run_id, lease_id=lease_id))
+
+
+async def _kill_marked(mark: str) -> None:
+    """Again and again for a while: what forks may be missed once."""
+    for _ in range(_KILLS):
+        left = marked(mark)
+        if not left:
+            return
+        _log.warning("killing what was left running", mark=mark, processes=len(left))
+        send(left, signal.SIGKILL)
+        await asyncio.sleep(_BETWEEN_KILLS_SECONDS)

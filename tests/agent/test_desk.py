@@ -23,13 +23,16 @@ class Office:
     def __init__(self, leases: Leases) -> None:
         self.leases = leases
         self.ended: list[str] = []
+        self.trouble: list[Exception] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.pool = SlotPool(2, leases)
-        self.desk = Desk("web-1", leases, self.pool, self._end_runs)
+        self.desk = Desk("web-1", leases, self.pool, self._end_runs, end_again_seconds=0.1)
 
     async def _end_runs(self, lease_id: str) -> None:
         await self.may_end.wait()
+        if self.trouble:
+            raise self.trouble.pop()
         self.ended.append(lease_id)
 
 
@@ -145,3 +148,15 @@ async def test_idle_means_no_lease_is_left(office: Office, hold: Hold) -> None:
     await office.desk.give_back(request.lease_id, "done")
     async with asyncio.timeout(3):
         await idle
+
+
+async def test_an_ending_that_failed_is_tried_again(office: Office, hold: Hold, eventually: Eventually) -> None:
+    """A full disk, say, must not cost the slot for ever."""
+    request = hold()
+    office.desk.take(request, QUEUE)
+    office.trouble = [OSError("disk full")]
+    with pytest.raises(OSError, match="disk full"):
+        await office.desk.give_back(request.lease_id, "done")
+    watching = asyncio.create_task(office.desk.end_abandoned())
+    await eventually(lambda: request.lease_id not in office.leases)
+    watching.cancel()

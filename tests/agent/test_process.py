@@ -82,12 +82,13 @@ class World:
         self.side = agent.folder / "side"
         self.go = agent.folder / "go"
 
-    async def start(self, script: str, **more: object) -> WorkflowHandle[OneStepJob, StepEnd]:
-        step = {"lease_id": self.lease_id, "run_id": RUN, "title": "deploy", "shell": Shell.SH, "script": script}
+    async def start(self, script: str, name: str = "", **more: object) -> WorkflowHandle[OneStepJob, StepEnd]:
+        lease_id = self.lease_id + name
+        step = {"lease_id": lease_id, "run_id": RUN + name, "title": "deploy", "shell": Shell.SH, "script": script}
         job = OneStep.model_validate(
             {"queue": QUEUE, "step": RunStep.model_validate({**step, "timeout": timedelta(minutes=1)}), **more}
         )
-        return await self.client.start_workflow(OneStepJob.run, job, id=f"job/{self.lease_id}", task_queue="control")
+        return await self.client.start_workflow(OneStepJob.run, job, id=f"job/{lease_id}", task_queue="control")
 
     def waiting_step(self) -> str:
         """Says that it runs, waits until it may go on, and counts itself in a file."""
@@ -224,3 +225,25 @@ async def test_a_second_agent_on_the_folder_leaves_with_a_clear_word(world: Worl
     await second.start()
     assert 2 == await second.ended()
     assert b"another agent runs on" in second.output.read_bytes()
+
+
+async def test_cancelled_activities_kill_the_step_and_free_the_slot(world: World, eventually: Eventually) -> None:
+    """The workflow may also cancel in Temporal's own way; the end of the step is told all the same."""
+    handle = await world.start("echo begin; sleep 74")
+    await eventually(world.has_begun)
+    await handle.signal(OneStepJob.cancel_activities)
+    end = await handle.result()
+    assert StepOutcome.CANCELED == end.outcome
+    assert [] == marked(f"{LEASE_MARK}={world.lease_id}")
+    await eventually(lambda: world.busy() == 0)
+
+
+async def test_one_slot_serves_many_queues_one_job_at_a_time(world: World) -> None:
+    """Every queue gets its turn, and no two jobs are on the agent at once."""
+    queues = [f"agents/default/{name}" for name in ("docker", "git", "os=linux")]
+    world.server.queues.extend(queues)
+    script = f"mkdir {world.agent.folder}/alone; sleep 0.05; rmdir {world.agent.folder}/alone"
+    handles = [await world.start(script, name=f"-{n}", queue=queues[n % 3]) for n in range(9)]
+    async with asyncio.timeout(60):
+        ends = [await handle.result() for handle in handles]
+    assert [0] * 9 == [end.exit_code for end in ends]

@@ -7,7 +7,16 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
-from activities.agent_job import AgentJob, AgentReady, CancelStep, HoldRequest, ReleaseAgent, RunStep, StepEnd
+from activities.agent_job import (
+    AgentJob,
+    AgentReady,
+    CancelStep,
+    HoldEnded,
+    HoldRequest,
+    ReleaseAgent,
+    RunStep,
+    StepEnd,
+)
 from domain.frozen import Frozen
 
 ONCE = RetryPolicy(maximum_attempts=1)
@@ -36,6 +45,8 @@ class OneStepJob:
         self.ready: AgentReady | None = None
         self.rejoins = 0
         self.cancel_asked = False
+        self.cancel_all = False
+        self.hold: workflow.ActivityHandle[HoldEnded] | None = None
 
     @workflow.signal
     def agent_ready(self, ready: AgentReady) -> None:
@@ -44,6 +55,10 @@ class OneStepJob:
     @workflow.signal
     def cancel_step(self) -> None:
         self.cancel_asked = True
+
+    @workflow.signal
+    def cancel_activities(self) -> None:
+        self.cancel_all = True
 
     @workflow.query
     def times_rejoined(self) -> int:
@@ -59,13 +74,23 @@ class OneStepJob:
             task_queue=self._agent.queue,
             start_to_close_timeout=timedelta(minutes=5),
             heartbeat_timeout=job.step_heartbeat,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             retry_policy=RetryPolicy(initial_interval=timedelta(seconds=0.2), maximum_interval=timedelta(seconds=1)),
         )
-        await workflow.wait_condition(lambda: running.done() or self.cancel_asked)
+        await workflow.wait_condition(lambda: running.done() or self.cancel_asked or self.cancel_all)
+        if self.cancel_all:
+            return await self._cancel(running)
         if self.cancel_asked:
             await self._tell_agent(CancelStep(lease_id=job.step.lease_id, run_id=job.step.run_id))
         end = await running
         await self._tell_agent(ReleaseAgent(lease_id=job.step.lease_id))
+        return end
+
+    async def _cancel(self, running: "workflow.ActivityHandle[StepEnd]") -> StepEnd:
+        running.cancel()
+        end = await running
+        assert self.hold is not None
+        self.hold.cancel()
         return end
 
     @property
@@ -82,9 +107,10 @@ class OneStepJob:
             heartbeat_timeout=job.hold_heartbeat,
             retry_policy=HOLD_RETRY,
         )
+        self.hold = hold
         hold.add_done_callback(lambda _: self._hold_ended(job, hold))
 
-    def _hold_ended(self, job: OneStep, hold: "workflow.ActivityHandle[object]") -> None:
+    def _hold_ended(self, job: OneStep, hold: "workflow.ActivityHandle[HoldEnded]") -> None:
         error = None if hold.cancelled() else hold.exception()
         cause = error.cause if isinstance(error, ActivityError) else None
         if isinstance(cause, TemporalTimeout) and cause.type == TimeoutType.HEARTBEAT:

@@ -1,0 +1,221 @@
+"""Runs of steps on one agent: joined, canceled, ended with their lease."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes.agent_server import AgentServer
+
+from activities.agent_job import CancelStep, HoldRequest, LeaseGone, RunStep, StepEnd, StepOutcome
+from agent.api_client import AgentApi
+from agent.leases import Lease, Leases
+from agent.log_shipper import LogShipper
+from agent.process_tree import marked
+from agent.run_folder import LEASE_MARK
+from agent.state_folder import StateFolder
+from agent.step_runs import DetachedStepRuns
+from domain.pipeline import Shell
+
+RUN = "webshop/41/prod/1/deploy/1/1"
+Eventually = Callable[..., Awaitable[None]]
+
+
+@dataclass
+class World:
+    """One agent with one lease."""
+
+    state: StateFolder
+    leases: Leases
+    server: AgentServer
+    api: AgentApi
+    lease: Lease
+
+    def agent(self) -> DetachedStepRuns:
+        """A freshly started one."""
+        return DetachedStepRuns(
+            agent="web-1",
+            state=self.state,
+            leases=self.leases,
+            secrets=self.api,
+            shipper=LogShipper(self.api, longest_wait=0.2),
+            inherited={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/home/agent", "SLIPWAY_TOKEN": "agent's own"},
+            grace_seconds=0.5,
+        )
+
+    def step(self, script: str, **more: object) -> RunStep:
+        told = {"lease_id": self.lease_id, "run_id": RUN, "title": "step", "shell": Shell.SH, "script": script}
+        return RunStep.model_validate({**told, "timeout": timedelta(seconds=30), **more})
+
+    async def run(self, script: str, **more: object) -> StepEnd:
+        async with asyncio.timeout(30):
+            return await self.agent().run(self.step(script, **more))
+
+    @property
+    def lease_id(self) -> str:
+        return self.lease.request.lease_id
+
+    def log(self) -> str:
+        return self.server.log(RUN).decode()
+
+    def cancel(self) -> CancelStep:
+        return CancelStep(lease_id=self.lease_id, run_id=RUN)
+
+
+@pytest.fixture
+def world(
+    state: StateFolder, leases: Leases, server: AgentServer, api: AgentApi, hold: Callable[..., HoldRequest]
+) -> World:
+    return World(state, leases, server, api, leases.add(hold()))
+
+
+async def test_a_step_sees_its_own_environment_only(world: World) -> None:
+    """A little of the machine's, the pipeline's, its secrets; nothing of the agent's."""
+    world.server.secrets[RUN] = {"DB": "db-password-1"}
+    end = await world.run("env | sort", environment={"REGION": "eu"}, secrets={"DB": "webshop/db"})
+    seen = dict(line.split("=", 1) for line in world.log().splitlines())
+    assert 0 == end.exit_code
+    assert ("eu", "***", "/home/agent", "web-1") == (seen["REGION"], seen["DB"], seen["HOME"], seen["AGENT_NAME"])
+    assert (
+        str(world.lease.workspace) == seen["AGENT_WORKSPACE"] == seen["SYSTEM_DEFAULTWORKINGDIRECTORY"] == seen["PWD"]
+    )
+    assert "SLIPWAY_TOKEN" not in seen
+
+
+async def test_steps_of_a_job_share_a_workspace(world: World) -> None:
+    """And a working directory below it."""
+    await world.run("mkdir sub; echo hello > sub/file", run_id="webshop/41/prod/1/deploy/1/1")
+    await world.run("cat file", run_id=RUN.replace("/1/1", "/2/1"), working_directory="sub")
+    assert b"hello\n" == world.server.log(RUN.replace("/1/1", "/2/1"))
+
+
+@pytest.mark.parametrize("directory", ["..", "/etc", "sub/../../.."])
+async def test_a_working_directory_outside_of_the_workspace_is_refused(world: World, directory: str) -> None:
+    """The step does not run; its log says why."""
+    end = await world.run("echo no", working_directory=directory)
+    assert (1, f"the working directory {directory} is outside of the workspace\n") == (end.exit_code, world.log())
+
+
+@pytest.mark.parametrize(
+    ("shell", "script", "log"),
+    [
+        (Shell.SH, "false\necho on", ""),
+        (Shell.BASH, "false | true\necho on", ""),
+        (Shell.BASH, "echo ${BASH_VERSION:+bash}", "bash\n"),
+        (Shell.PYTHON, "import sys\nprint(sys.version_info[0])", "3\n"),
+        (Shell.PYTHON, "print('é')\r\nprint(2)", "é\n2\n"),
+    ],
+)
+async def test_shells_stop_at_the_first_failure(world: World, shell: Shell, script: str, log: str) -> None:
+    """Scripts run as they were written."""
+    end = await world.run(script, shell=shell, environment={"PYTHONUTF8": "1", "PATH": "/usr/local/bin:/usr/bin:/bin"})
+    assert (log, bool(log)) == (world.log(), end.exit_code == 0)
+
+
+async def test_a_missing_shell_says_so(world: World) -> None:
+    """pwsh, on most machines."""
+    end = await world.run("Get-Date", shell=Shell.PWSH, environment={"PATH": "/nowhere"})
+    assert 127 == end.exit_code
+    assert "could not be started: No such file or directory: pwsh" in world.log()
+
+
+async def test_two_attempts_are_one_run(world: World, tmp_path: Path) -> None:
+    """In one process, and by the next one; each is told the same end."""
+    agent, step = world.agent(), world.step(f"echo ran >> {tmp_path}/side; echo out")
+    first, second = await asyncio.gather(agent.run(step), agent.run(step))
+    third = await world.agent().run(step)
+    assert first == second == third
+    assert ("ran\n", "out\n") == ((tmp_path / "side").read_text(), world.log())
+
+
+async def test_an_attempt_that_stops_waiting_leaves_the_step_running(
+    world: World, tmp_path: Path, eventually: Eventually
+) -> None:
+    """Only this attempt timed out; the next one joins."""
+    agent, step = world.agent(), world.step(f"echo up; until test -e {tmp_path}/go; do sleep 0.02; done; echo end")
+    waiting = asyncio.create_task(agent.run(step))
+    await eventually(lambda: world.log() == "up\n")
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    (tmp_path / "go").touch()
+    assert 0 == (await agent.run(step)).exit_code
+    assert "up\nend\n" == world.log()
+
+
+async def test_cancel_before_the_start_is_kept(world: World) -> None:
+    """The two may overtake each other."""
+    await world.agent().cancel(world.cancel())
+    end = await world.run("echo no")
+    assert (StepOutcome.CANCELED, "") == (end.outcome, world.log())
+
+
+async def test_cancel_while_the_api_is_away_ends_a_step_that_waits_for_secrets(
+    world: World, eventually: Eventually
+) -> None:
+    """It never starts; the end is told once its (empty) log could be sent."""
+    world.server.is_down = True
+    agent = world.agent()
+    running = asyncio.create_task(agent.run(world.step("echo no", secrets={"DB": "webshop/db"})))
+    await eventually(lambda: list(world.state.runs.iterdir()))
+    await agent.cancel(world.cancel())
+    world.server.is_down = False
+    end = await running
+    assert (StepOutcome.CANCELED, "") == (end.outcome, world.log())
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, "NotYourRun"), (404, "NotFound")])
+async def test_refused_secrets_fail_the_step_in_words(world: World, status: int, error: str) -> None:
+    """It does not run without them."""
+    world.server.refusals["/secrets"] = (status, error)
+    end = await world.run("echo no", secrets={"DB": "webshop/db"})
+    assert (1, f"the step's secrets were not given: {error} as told") == (end.exit_code, end.reason)
+
+
+async def test_a_secret_the_server_does_not_give_fails_the_step(world: World) -> None:
+    """It must not run with an empty password."""
+    world.server.secrets[RUN] = {"OTHER": "value-of-other"}
+    end = await world.run("echo no", secrets={"DB": "webshop/db"})
+    assert "the step's secrets were not given: there is no value for DB" == end.reason
+
+
+async def test_only_secrets_that_the_step_names_reach_it(world: World) -> None:
+    """Should the server give more."""
+    world.server.secrets[RUN] = {"DB": "db-password-1", "OTHER": "value-of-other"}
+    await world.run('echo "[$OTHER]"', secrets={"DB": "webshop/db"})
+    assert "[]\n" == world.log()
+
+
+async def test_the_end_of_a_lease_ends_all_that_runs_under_it(world: World, eventually: Eventually) -> None:
+    """Running steps, what ended steps left behind, and their folders; the logs are sent first."""
+    agent = world.agent()
+    await agent.run(world.step("setsid sleep 71 >/dev/null 2>&1 & echo left", run_id=RUN.replace("/1/1", "/9/1")))
+    running = asyncio.create_task(agent.run(world.step("echo up; sleep 72")))
+    await eventually(lambda: world.log() == "up\n")
+    await agent.end_all(world.lease_id)
+    assert StepOutcome.CANCELED == (await running).outcome
+    assert [] == marked(f"{LEASE_MARK}={world.lease_id}")
+    assert [] == list(world.state.runs.iterdir())
+
+
+async def test_the_next_agent_ends_the_runs_of_the_one_before(world: World, eventually: Eventually) -> None:
+    """A lease nobody came back for: its steps are found on the disk, and what they printed is sent."""
+    before = world.agent()
+    waiting = asyncio.create_task(before.run(world.step("echo up; sleep 73; echo never")))
+    await eventually(lambda: world.log() == "up\n")
+    for task in before._under_way._tasks.values():
+        task.cancel()
+    await asyncio.wait([waiting])
+    await world.agent().end_all(world.lease_id)
+    assert [] == marked(f"{LEASE_MARK}={world.lease_id}")
+    assert world.log().startswith("up\n")
+    assert "never" not in world.log()
+
+
+async def test_without_the_lease_nothing_runs(world: World) -> None:
+    """It may have been given up while the request was on its way."""
+    with pytest.raises(LeaseGone):
+        await world.run("echo no", lease_id="another")
+    await world.agent().cancel(CancelStep(lease_id="another", run_id=RUN))
+    assert [] == list(world.state.runs.iterdir())
