@@ -22,18 +22,19 @@ class Turns(Frozen):
     waiting: tuple[Ticket, ...] = ()
 
 
-def next_turns(waiting: tuple[Ticket, ...], holders: int) -> Turns:
-    """Decide for those who wait, oldest first, while so many hold the environment.
+def next_turns(waiting: tuple[Ticket, ...], holders: tuple[Ticket, ...]) -> Turns:
+    """Decide for those who wait, oldest first, beside those who hold the environment.
 
     A waiting ticket whose line takes only the latest is superseded by a later one of the same line (pipeline and
-    stage). Nobody overtakes: when the first cannot go, nobody behind goes either.
+    stage). Nobody joins where one of those inside, or they themselves, accept no more. Nobody overtakes: when the
+    first cannot go, nobody behind goes either.
     """
     superseded = tuple(ticket for at, ticket in enumerate(waiting) if _has_later(ticket, waiting[at + 1 :]))
     left = [ticket for ticket in waiting if ticket not in superseded]
-    granted: list[Ticket] = []
-    while left and holders + len(granted) < left[0].at_once:
-        granted.append(left.pop(0))
-    return Turns(granted=tuple(granted), superseded=superseded, waiting=tuple(left))
+    inside = list(holders)
+    while left and len(inside) < min(ticket.at_once for ticket in [*inside, left[0]]):
+        inside.append(left.pop(0))
+    return Turns(granted=tuple(inside[len(holders) :]), superseded=superseded, waiting=tuple(left))
 
 
 def _has_later(ticket: Ticket, later: tuple[Ticket, ...]) -> bool:

@@ -46,7 +46,7 @@ class EnvironmentWorkflow:
 
     async def _hand_out(self) -> None:
         self._is_settled = True
-        turns = next_turns(self._state.waiting, len(self._state.holders))
+        turns = next_turns(self._state.waiting, self._state.holders)
         self._state = EnvironmentState(holders=(*self._state.holders, *turns.granted), waiting=turns.waiting)
         for ticket in turns.granted:
             if not await self._tell(ticket, "turn_granted", TurnGranted()):
