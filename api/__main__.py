@@ -44,7 +44,7 @@ async def _services(settings: Settings, database: Database) -> Services:
     return Services(
         database=database,
         sealing=Sealing(settings.secret_key.get_secret_value()),
-        orchestrator=TemporalOrchestrator(client),
+        orchestrator=TemporalOrchestrator(client, settings.public_url),
         public_url=settings.public_url,
         temporal_ui_url=settings.temporal_ui_url,
         temporal_namespace=settings.temporal_namespace,

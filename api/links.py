@@ -2,6 +2,7 @@
 
 from urllib.parse import quote
 
+from api.console_address import release_page
 from api.services import Services
 
 PREFIX = "/api/v1"
@@ -21,4 +22,4 @@ def release_in_api(release: str) -> str:
 
 def release_in_console(services: Services, release: str) -> str:
     """The page of a release (``webshop/41``), for people."""
-    return f"{services.public_url.rstrip('/')}/releases/{quote(release)}"
+    return release_page(services.public_url, release)

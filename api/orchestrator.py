@@ -11,13 +11,14 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.console_address import release_page
 from domain.approval import Moment, Receipt, Vote
 from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId
 from domain.refusal import Kind, Refusal
 from domain.release import ReleasePlan
 from workflows.approval import CastVote, ReceiptQuery
 from workflows.deployment import DeploymentWorkflow
-from workflows.recording import search_attributes
+from workflows.recording import release_details, search_attributes
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
@@ -71,20 +72,22 @@ class Orchestrator(Protocol):
 class TemporalOrchestrator:
     """Speaks to Temporal. Starting and signalling again with the same ids changes nothing."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, public_url: str) -> None:
         self._client = client
+        self._public_url = public_url
 
     async def start_release(self, plan: ReleasePlan) -> str | None:
         try:
             async with _answered_soon():
                 handle = await self._client.start_workflow(
                     ReleaseWorkflow.run,
-                    ReleaseInput(plan=plan),
+                    self._shown_in_console(ReleaseInput(plan=plan)),
                     id=plan.id.workflow_id,
                     task_queue=RELEASE_QUEUE,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     search_attributes=search_attributes(plan, plan.requested_by),
                     static_summary=plan.name,
+                    static_details=self._details(plan, plan.requested_by),
                     rpc_timeout=_ANSWER_WITHIN,
                 )
         except WorkflowAlreadyStartedError as started:
@@ -96,7 +99,7 @@ class TemporalOrchestrator:
         async with _answered_soon():
             await self._client.start_workflow(
                 ReleaseWorkflow.run,
-                resumed,
+                self._shown_in_console(resumed),
                 id=resumed.plan.id.workflow_id,
                 task_queue=RELEASE_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -105,6 +108,7 @@ class TemporalOrchestrator:
                 start_signal_args=[request],
                 search_attributes=search_attributes(resumed.plan, request.requested_by),
                 static_summary=resumed.plan.name,
+                static_details=self._details(resumed.plan, request.requested_by),
                 rpc_timeout=_ANSWER_WITHIN,
             )
 
@@ -136,6 +140,12 @@ class TemporalOrchestrator:
                 return await self._client.service_client.check_health(timeout=_RECEIPT_WITHIN)
         except _AWAY:
             return False
+
+    def _shown_in_console(self, given: ReleaseInput) -> ReleaseInput:
+        return given.model_copy(update={"console": release_page(self._public_url, str(given.plan.id))})
+
+    def _details(self, plan: ReleasePlan, requested_by: str) -> str:
+        return release_details(plan, requested_by, release_page(self._public_url, str(plan.id)))
 
 
 @asynccontextmanager

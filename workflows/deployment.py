@@ -12,7 +12,7 @@ from domain.frozen import Frozen
 from domain.ids import DeploymentId
 from domain.pipeline import Checks
 from domain.release import ReleasePlan
-from domain.status import RunStatus, StageStatus, deployment_status
+from domain.status import RunStatus, StageStatus, deployment_status, worst_run
 from workflows.approval import Approvals, CastVote, ReceiptQuery, waiting_sentence
 from workflows.job import JobRun
 from workflows.recording import Recorder
@@ -21,12 +21,14 @@ from workflows.turn import Turn, TurnGranted, TurnQueued, TurnSuperseded
 
 
 class DeploymentInput(Frozen):
-    """What to deploy where, for whom."""
+    """What to deploy where, for whom; ``comment`` is why, of the person who asked for it by hand."""
 
     plan: ReleasePlan
     stage: str
     attempt: int
     requested_by: str
+    is_by_hand: bool = False
+    comment: str = ""
 
     @property
     def id(self) -> DeploymentId:
@@ -64,6 +66,7 @@ class DeploymentWorkflow:
 
     @workflow.run
     async def run(self, given: DeploymentInput) -> DeploymentEnd:  # noqa: ARG002  init took it
+        self._note_request()
         await self._waits(f"its turn in {self._turn.environment}")
         async with self._turn:
             end = await self._deploy()
@@ -81,13 +84,23 @@ class DeploymentWorkflow:
             return refused
         self._recorder.show(StageStatus.IN_PROGRESS)
         self._recorder.note(*self._facts(StageStatus.IN_PROGRESS))
-        status = deployment_status(await self._run_jobs())
+        finished = await self._run_jobs()
+        status = deployment_status(finished)
         if self._stop.request is not None:
             return DeploymentEnd(status=StageStatus.CANCELED, reason=str(self._stop.request))
         if status not in {StageStatus.SUCCEEDED, StageStatus.PARTIALLY_SUCCEEDED}:
-            return DeploymentEnd(status=status, reason="a job failed")
+            return DeploymentEnd(status=status, reason=self._why_failed(finished))
         refused = await self._refused(Moment.AFTER, self._stage.after_deployment)
         return refused or DeploymentEnd(status=status)
+
+    def _note_request(self) -> None:
+        if self._given.is_by_hand:
+            comment = f": {self._given.comment}" if self._given.comment else ""
+            text = f"deployment to {self._given.stage} asked for{comment}"
+            self._recorder.note(self._event(text, by=self._given.requested_by))
+
+    def _event(self, text: str, *, by: str = "") -> Event:
+        return Event(release=str(self._given.plan.id), deployment=str(self._given.id), text=text, by=by)
 
     async def _refused(self, moment: Moment, checks: Checks) -> DeploymentEnd | None:
         """Ask for the approval, if one is wanted; None when it is given."""
@@ -99,6 +112,10 @@ class DeploymentWorkflow:
             return None
         reason = str(self._stop.request) if self._stop.request is not None else describe(approval)
         return DeploymentEnd(status=_STATUS_OF[approval.verdict], reason=reason)
+
+    def _why_failed(self, finished: list[RunStatus]) -> str:
+        ends = zip(self._stage.jobs, finished, strict=True)
+        return next((f"job {job.job} {status}" for job, status in ends if status == worst_run(finished)), "")
 
     async def _run_jobs(self) -> list[RunStatus]:
         finished: list[RunStatus] = []
@@ -126,9 +143,8 @@ class DeploymentWorkflow:
     async def _ended(self, end: DeploymentEnd) -> None:
         self._recorder.show(end.status, end.reason)
         text = f"deployment to {self._given.stage} {end.status}" + (f": {end.reason}" if end.reason else "")
-        event = Event(release=str(self._given.plan.id), deployment=str(self._given.id), text=text)
         facts = self._facts(end.status, reason=end.reason, finished_at=workflow.now())
-        await self._recorder.record(*facts, event)
+        await self._recorder.record(*facts, self._event(text))
 
     def _facts(
         self, status: StageStatus, *, waiting_for: str = "", reason: str = "", finished_at: datetime | None = None

@@ -7,6 +7,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from activities.records import Entry, Fact, Records
 from activities.search_attributes import PIPELINE, RELEASE, REQUESTED_BY, STATUS, WAITING_FOR
+from domain.ids import DeploymentId
 from domain.release import ReleasePlan
 from workflows.options import RECORD_RETRY, RECORD_TIMEOUT
 
@@ -52,12 +53,13 @@ class Recorder:
             summary=", ".join(sorted({fact.fact for fact in facts})),
         )
 
-    def show(self, status: str, waiting_for: str = "") -> None:
-        """Say in Temporal Web UI where the workflow stands, in one sentence."""
+    def show(self, status: str, waiting_for: str = "", more: str = "") -> None:
+        """Say in Temporal Web UI where the workflow stands, in one sentence; ``more`` is Markdown below it."""
+        sentence = f"**{status}**" + (f": {waiting_for}" if waiting_for else "")
+        workflow.set_current_details("\n\n".join(filter(None, (sentence, more))))
         if self._shown == (status, waiting_for):
             return
         self._shown = (status, waiting_for)
-        workflow.set_current_details(f"**{status}**" + (f": {waiting_for}" if waiting_for else ""))
         workflow.upsert_search_attributes(
             [STATUS.value_set(status[:_LONGEST_KEYWORD]), WAITING_FOR.value_set(waiting_for[:_LONGEST_KEYWORD])]
         )
@@ -73,3 +75,15 @@ def search_attributes(plan: ReleasePlan, requested_by: str, *others: SearchAttri
             *others,
         ]
     )
+
+
+def release_details(plan: ReleasePlan, requested_by: str, console: str) -> str:
+    """What Temporal Web UI says of a release's workflow for good, in Markdown."""
+    origin = f"Pipeline {plan.id.pipeline}, revision {plan.revision}; requested by {requested_by}"
+    return f"Release [{plan.id}]({console}) in the console\n\n{origin}"
+
+
+def deployment_details(deployment: DeploymentId, requested_by: str, console: str) -> str:
+    """What Temporal Web UI says of a deployment's workflow for good, in Markdown; without a link for no address."""
+    name = f"[{deployment}]({console}#stage-{deployment.stage}) in the console" if console else str(deployment)
+    return f"Deployment {name}\n\nRequested by {requested_by}"

@@ -17,17 +17,21 @@ from domain.stage_graph import dependents, ready_stages, unreachable_stages
 from domain.status import ReleaseStatus, StageStatus, release_status
 from workflows.deployment import DeploymentEnd, DeploymentInput, DeploymentWorkflow
 from workflows.options import PIN_HEARTBEAT, PIN_RETRY, PIN_TIMEOUT
-from workflows.recording import Recorder, search_attributes
+from workflows.recording import Recorder, deployment_details, search_attributes
 from workflows.stopping import CancelRequest, Stop
 
 
 class ReleaseInput(Frozen):
-    """The frozen plan; for a release that ran before also how its stages stand and how often each was deployed."""
+    """The frozen plan; for a release that ran before also how its stages stand and how often each was deployed.
+
+    ``console`` is the address of the release's page, for readers of Temporal Web UI; empty when nobody knows it.
+    """
 
     plan: ReleasePlan
     statuses: dict[str, StageStatus] = {}
     attempts: dict[str, int] = {}
     is_resumed: bool = False
+    console: str = ""
 
 
 class DeployRequest(Frozen):
@@ -65,7 +69,7 @@ class ReleaseWorkflow:
 
     @workflow.run
     async def run(self, given: ReleaseInput) -> ReleaseEnd:  # noqa: ARG002  init took it
-        self._recorder.show(ReleaseStatus.ACTIVE, "its artifacts")
+        self._recorder.show(ReleaseStatus.ACTIVE, "artifacts to be pinned")
         reason = await self._pin_artifacts()
         if reason is not None:
             return await self._failed(reason)
@@ -144,7 +148,7 @@ class ReleaseWorkflow:
             for stage in dependents(self._stages, request.stage):
                 if self._statuses[stage] == StageStatus.SKIPPED:
                     self._statuses[stage] = StageStatus.NOT_STARTED
-            self._start(request.stage, request.requested_by)
+            self._start(request.stage, request.requested_by, request)
         self._requests = waiting
 
     def _start_ready(self) -> None:
@@ -153,10 +157,17 @@ class ReleaseWorkflow:
         for stage in ready_stages(self._stages, self._statuses):
             self._start(stage, self._plan.requested_by)
 
-    def _start(self, stage: str, requested_by: str) -> None:
+    def _start(self, stage: str, requested_by: str, asked: DeployRequest | None = None) -> None:
         self._statuses[stage] = StageStatus.IN_PROGRESS
         self._attempts[stage] += 1
-        given = DeploymentInput(plan=self._plan, stage=stage, attempt=self._attempts[stage], requested_by=requested_by)
+        given = DeploymentInput(
+            plan=self._plan,
+            stage=stage,
+            attempt=self._attempts[stage],
+            requested_by=requested_by,
+            is_by_hand=asked is not None,
+            comment=asked.comment if asked else "",
+        )
         self._running[stage] = asyncio.create_task(self._deploy(given))
 
     async def _deploy(self, given: DeploymentInput) -> None:
@@ -176,6 +187,7 @@ class ReleaseWorkflow:
                     SearchAttributePair(ENVIRONMENT, environment),
                 ),
                 static_summary=f"{self._plan.name} to {given.stage}, attempt {given.attempt}",
+                static_details=deployment_details(given.id, given.requested_by, self._given.console),
             )
         except ChildWorkflowError as error:
             end = DeploymentEnd(status=StageStatus.FAILED, reason=f"the deployment ended abnormally: {error.cause}")
@@ -201,11 +213,15 @@ class ReleaseWorkflow:
         running, requests = len(self._running), len(self._requests)
         if not running:
             return
-        self._recorder.show(ReleaseStatus.ACTIVE, "stages " + ", ".join(sorted(self._running)))
+        self._recorder.show(ReleaseStatus.ACTIVE, _stages(sorted(self._running)), self._standing())
         if not self._stop.is_asked:
             await self._stop.wait(lambda: len(self._running) < running or len(self._requests) > requests)
         if self._stop.request is not None:
             await self._cancel_running(self._stop.request)
+
+    def _standing(self) -> str:
+        """How each stage stands, a line each."""
+        return "\n".join(f"- {stage}: {status}" for stage, status in self._statuses.items())
 
     async def _cancel_running(self, request: CancelRequest) -> None:
         for stage in sorted(self._running):
@@ -246,7 +262,7 @@ class ReleaseWorkflow:
         return await self._end(status, reason)
 
     async def _end(self, status: ReleaseStatus, reason: str) -> ReleaseEnd:
-        self._recorder.show(status, reason)
+        self._recorder.show(status, reason, self._standing())
         text = f"release {self._plan.name} {status}" + (f": {reason}" if reason else "")
         await self._recorder.record(
             ReleaseFact(release=str(self._plan.id), status=status, reason=reason, finished_at=workflow.now()),
@@ -263,6 +279,10 @@ class ReleaseWorkflow:
     @workflow.signal(description="Stop the release and its deployments.")
     def cancel(self, request: CancelRequest) -> None:
         self._stop.ask(request)
+
+
+def _stages(names: list[str]) -> str:
+    return f"stage{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 def _explain(error: ActivityError) -> str:

@@ -22,6 +22,7 @@ from workflows.stopping import CancelRequest
 APPROVAL = {"approval": {"approvers": ["ana@example.com"]}}
 PLAN = plan_of({"pipeline": "webshop", "stages": [stage("prod", before=APPROVAL)]})
 PROD = DeploymentId(release=PLAN.id, stage="prod", attempt=1)
+CONSOLE = "https://slipway.example.com"
 CANCEL = CancelRequest(by="rita@example.com", reason="enough")
 
 
@@ -43,14 +44,14 @@ def _vote(digest: str) -> Vote:
 
 async def test_a_release_is_started_once(client: Client) -> None:
     """Starting again, also by another process, is the same run."""
-    runs = [await TemporalOrchestrator(client).start_release(PLAN) for _ in range(3)]
+    runs = [await TemporalOrchestrator(client, CONSOLE).start_release(PLAN) for _ in range(3)]
     assert 1 == len(set(runs))
     assert runs[0] == (await client.get_workflow_handle(PLAN.id.workflow_id).describe()).run_id
 
 
 async def test_votes_and_stops_reach_what_runs(client: Client) -> None:
     """A vote brings its receipt; a stage is deployed again after the end, but the release never started again."""
-    orchestrator = TemporalOrchestrator(client)
+    orchestrator = TemporalOrchestrator(client, CONSOLE)
     async with World(client).running() as world:
         await orchestrator.start_release(PLAN)
         approval = await world.open_approval(f"{PROD}/before")
@@ -75,7 +76,7 @@ async def test_votes_and_stops_reach_what_runs(client: Client) -> None:
 
 async def test_what_does_not_run_takes_no_messages(client: Client) -> None:
     """Told apart from Temporal being away."""
-    orchestrator = TemporalOrchestrator(client)
+    orchestrator = TemporalOrchestrator(client, CONSOLE)
     with pytest.raises(NothingRuns):
         await orchestrator.vote(PROD, Moment.BEFORE, _vote("d" * 64))
     with pytest.raises(NothingRuns):
@@ -88,7 +89,19 @@ async def test_what_does_not_run_takes_no_messages(client: Client) -> None:
 async def test_temporal_that_is_away_is_told_within_seconds() -> None:
     """And the process that speaks to it lives on."""
     away = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
-    orchestrator = TemporalOrchestrator(away)
+    orchestrator = TemporalOrchestrator(away, CONSOLE)
     assert not await orchestrator.is_healthy()
     with pytest.raises(TemporalUnavailable):
         await orchestrator.start_release(PLAN)
+
+
+async def test_the_run_in_temporal_leads_back_to_the_console(client: Client) -> None:
+    """Whoever comes upon a workflow in Temporal Web UI finds the release's page, and its stage's place there."""
+    async with World(client).running() as world:
+        await TemporalOrchestrator(client, CONSOLE).start_release(PLAN)
+        await world.open_approval(f"{PROD}/before")
+        release = await client.get_workflow_handle(PLAN.id.workflow_id).describe()
+        deployment = await client.get_workflow_handle(PROD.workflow_id).describe()
+        assert f"[webshop/1]({CONSOLE}/releases/webshop/1)" in str(await release.static_details())
+        link = f"[webshop/1/prod/1]({CONSOLE}/releases/webshop/1#stage-prod)"
+        assert link in str(await deployment.static_details())

@@ -50,7 +50,7 @@ async def test_a_failed_stage_keeps_its_dependents_from_starting(world: World) -
         end = await (await start(world, plan_of(definition))).result()
     assert end.status == ReleaseStatus.FAILED
     assert world.tables.stages() == {"test": "failed", "prod": "skipped"}
-    assert world.tables.reasons()["prod"] == "stage test is failed"
+    assert world.tables.reasons() == {"test": "job deploy failed", "prod": "stage test is failed"}
     assert world.tables.steps()["webshop/1/test/1/deploy/1/1"].exit_code == 3
 
 
@@ -64,7 +64,7 @@ async def test_a_manual_stage_is_left_for_a_person(world: World) -> None:
             status=ReleaseStatus.SUCCEEDED,
             stages={"test": StageStatus.SUCCEEDED, "prod": StageStatus.NOT_STARTED},
         )
-        request = DeployRequest(stage="prod", requested_by="rita@example.com", request_id="1")
+        request = DeployRequest(stage="prod", requested_by="rita@example.com", request_id="1", comment="all is quiet")
         resumed = await world.client.start_workflow(
             ReleaseWorkflow.run,
             ReleaseInput(plan=plan, statuses=end.stages, attempts={"test": 1}, is_resumed=True),
@@ -76,6 +76,7 @@ async def test_a_manual_stage_is_left_for_a_person(world: World) -> None:
         end = await resumed.result()
     assert end.stages == {"test": StageStatus.SUCCEEDED, "prod": StageStatus.SUCCEEDED}
     assert world.agent.runs == ["webshop/1/test/1/deploy/1/1", "webshop/1/prod/1/deploy/1/1"]
+    assert "deployment to prod asked for: all is quiet" in world.tables.events()
 
 
 async def test_a_redeployed_stage_is_a_new_attempt_and_frees_what_was_skipped(world: World) -> None:
