@@ -31,7 +31,8 @@ def read(cursor: str) -> tuple[datetime, str]:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         at, separator, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("|")
         moment = datetime.fromisoformat(at)
-    except (ValueError, binascii.Error):
+        moment.astimezone(UTC)  # the ends of time have none
+    except (ValueError, OverflowError, binascii.Error):
         raise BadCursor("this cursor was not given out by this list") from None
     if not separator or moment.tzinfo is None or "\0" in key:
         raise BadCursor("this cursor was not given out by this list")

@@ -32,3 +32,10 @@ def test_a_cursor_without_a_time_zone_is_refused():
     word = cursor.base64.urlsafe_b64encode(b"2026-11-23T12:00:00|webshop/1").decode()
     with pytest.raises(cursor.BadCursor):
         cursor.read(word)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_cursor_at_the_end_of_time_is_refused(at):
+    """There is no such moment in UTC, which the tables keep."""
+    with pytest.raises(cursor.BadCursor):
+        cursor.read(cursor.base64.urlsafe_b64encode(f"{at}|webshop/1".encode()).decode())
