@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.matching import AgentOffer, DemandSet, missing
@@ -54,7 +54,8 @@ async def enrol(  # noqa: PLR0913  what an agent says of itself; all are named
 ) -> AgentRow:
     """Use up the token and keep the agent, offline until its first heartbeat.
 
-    Raises EnrolmentRefused, or NameTaken while another installation of that name is online. Roll back on both.
+    Raises EnrolmentRefused, or NameTaken: another installation of that name is online, or belongs to another pool,
+    whose jobs and secrets this token is not good for. Roll back on both.
     """
     pool = await _use_up(session, token_hash, now)
     values = {
@@ -179,17 +180,12 @@ async def _use_up(session: AsyncSession, token_hash: str, now: datetime) -> str:
 async def _overwrite(
     session: AsyncSession, name: str, instance_id: str, values: Mapping[str, object], now: datetime
 ) -> None:
-    """Write the row if this installation bears the name, or nobody who is online does."""
+    """Write the row if this installation bears the name, or nobody does who is online or of another pool."""
+    is_away = or_(AgentRow.last_seen_at.is_(None), AgentRow.last_seen_at <= now - ONLINE_FOR)
+    of_this_pool = AgentRow.pool == values.get("pool", AgentRow.pool)
     written = await session.scalar(
         update(AgentRow)
-        .where(
-            AgentRow.name == name,
-            or_(
-                AgentRow.instance_id == instance_id,
-                AgentRow.last_seen_at.is_(None),
-                AgentRow.last_seen_at <= now - ONLINE_FOR,
-            ),
-        )
+        .where(AgentRow.name == name, or_(AgentRow.instance_id == instance_id, and_(is_away, of_this_pool)))
         .values(**values)
         .returning(AgentRow.name)
         .execution_options(synchronize_session=False)
@@ -197,7 +193,10 @@ async def _overwrite(
     if written is None:
         if await session.scalar(select(AgentRow.name).where(AgentRow.name == name)) is None:
             raise NotFound(f"there is no agent {name}; it was removed, or has not enrolled")
-        raise NameTaken(f"another installation named {name} is online; give this one another name")
+        raise NameTaken(
+            f"another installation named {name} is online, or belongs to another pool; "
+            "give this one another name, or remove that one first"
+        )
 
 
 async def _row(session: AsyncSession, name: str) -> AgentRow:

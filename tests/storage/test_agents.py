@@ -17,12 +17,12 @@ _LINUX = {"docker": "27", "os": "linux"}
 
 @pytest.fixture
 async def token(database, now):
-    """Makes enrolment tokens for the pool ``linux``."""
+    """Makes enrolment tokens, for the pool ``linux`` where none is named."""
 
-    async def make(expires_in=timedelta(hours=1)) -> str:
+    async def make(expires_in=timedelta(hours=1), pool="linux") -> str:
         async with database.transaction() as session:
             row, value = await agents.enrolment(
-                session, pool="linux", created_by="ann@example.com", expires_at=now + expires_in
+                session, pool=pool, created_by="ann@example.com", expires_at=now + expires_in
             )
         assert token_hash(value) == row.token_hash
         return value
@@ -161,3 +161,14 @@ async def test_offers_are_the_agents_of_the_pool_and_say_who_is_online(database,
         (o.name, o.is_online, o.capabilities) for o in offers
     ]
     assert await directory.offers("other") == []
+
+
+async def test_a_token_of_one_pool_takes_no_name_of_another(database, token, now):
+    """The name would bring the running jobs, and their secrets, with it; even of an agent that is away."""
+    await _enrol(database, await token(), now)
+    foreign = await token(pool="other")
+    with pytest.raises(NameTaken):
+        await _enrol(database, foreign, now, instance="two")
+    async with database.transaction() as session:
+        await agents.remove(session, "web-1")
+    assert "other" == (await _enrol(database, foreign, now, instance="two")).pool
