@@ -5,11 +5,11 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api.auth import PUBLIC, Admin, AgentCaller, needs
 from api.errors import documented
-from api.inputs import Body, Slug, SlugText
+from api.inputs import Body, SecretText, Slug, SlugText
 from api.queries import agent_views
 from api.services import ServicesHere
 from api.views import AgentView, EnrolledView, EnrolmentView, PulseView
@@ -38,7 +38,7 @@ class NewEnrolment(Body):
 class Enrolment(Body):
     """What a new agent says of itself. ``instance_id`` is drawn once by each installation."""
 
-    token: SecretStr
+    token: SecretText
     name: SlugText
     instance_id: InstanceId
     capabilities: Capabilities = Field(default_factory=dict)

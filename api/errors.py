@@ -19,6 +19,7 @@ from starlette.status import HTTP_401_UNAUTHORIZED
 from api.auth import NotAuthenticated
 from api.pages.error_page import error_page, wants_page
 from domain.refusal import Kind, Refusal
+from storage import outage
 from storage.logs import LogGap
 
 PROBLEM_JSON = "application/problem+json"
@@ -42,6 +43,7 @@ _TITLES = {
     503: "Unavailable",
 }
 _RETRY_AFTER_SECONDS = "5"
+_MOST_FLAWS = 100
 _log = structlog.get_logger("slipway.api")
 
 
@@ -151,7 +153,7 @@ async def _not_authenticated(request: Request, refusal: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     """Never repeats the input: it may hold a secret."""
     assert isinstance(error, RequestValidationError)
-    flaws = [_flaw(found) for found in error.errors()]
+    flaws = [_flaw(found) for found in error.errors()[:_MOST_FLAWS]]
     detail = "; ".join(f"{flaw.pointer or flaw.parameter}: {flaw.message}" for flaw in flaws[:5])
     return problem(request, _STATUS_OF[Kind.INVALID], detail, error="Invalid", flaws=flaws)
 
@@ -179,9 +181,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _database_error(request: Request, error: Exception) -> Response:
-    """A connection that broke is passing; any other error of the database is ours."""
+    """What is not passing is ours."""
     assert isinstance(error, DBAPIError)
-    if error.connection_invalidated:
+    if outage.is_passing(error):
         return await _database_gone(request, error)
     raise error
 

@@ -1,13 +1,15 @@
 """What comes in: the strict base of bodies, and the parts of paths with their limits."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints, model_validator
 
 from domain.ids import SLUG_PATTERN, DeploymentId, ReleaseId
 
 _LARGEST_NUMBER = 2**31 - 1
+LARGEST_OFFSET = 2**53 - 1  # what every JSON reader can tell from its neighbours
 _STEP_RUN = r"^[A-Za-z0-9._-]+/[0-9]{1,9}/[A-Za-z0-9._-]+/[0-9]{1,9}/[A-Za-z0-9._-]+/[0-9]{1,4}/[0-9]{1,4}$"
 
 Slug = Annotated[str, Path(pattern=SLUG_PATTERN)]
@@ -16,13 +18,23 @@ StepRun = Annotated[
     str,
     Path(pattern=_STEP_RUN, max_length=270, description="webshop/41/prod/1/deploy/2/1: step (from 1), then the try."),
 ]
-Offset = Annotated[int, Query(ge=0, le=_LARGEST_NUMBER, description="Bytes from the start of the log.")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Bytes from the start of the log.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400, description="next_cursor of the page before.")]
 Mail = Annotated[
     str,
     StringConstraints(strip_whitespace=True, to_lower=True, max_length=320, pattern=r"^[^\s@:<>,]+@[^\s@:<>,]+$"),
 ]
+
+
+def _whole_characters(value: SecretStr) -> SecretStr:
+    """JSON can spell half of a character. Other text is held to this by its type."""
+    if re.search("[\ud800-\udfff]", value.get_secret_value()):
+        raise ValueError("must not contain half of a character")
+    return value
+
+
+SecretText = Annotated[SecretStr, AfterValidator(_whole_characters)]
 SlugText = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 
 

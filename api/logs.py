@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.auth import needs
 from api.errors import documented
-from api.inputs import Offset, StepRun
+from api.inputs import LARGEST_OFFSET, Offset, StepRun
 from api.log_text import whole_characters
 from api.services import Services, ServicesHere
 from domain.refusal import NotFound
@@ -103,7 +103,7 @@ async def follower(
     run_id: StepRun,
     services: ServicesHere,
     offset: Offset = 0,
-    last_event_id: Annotated[int | None, Header(ge=0, le=2**31 - 1)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=LARGEST_OFFSET)] = None,
 ) -> Follower:
     """Where the reader is: after the last event it has seen, or at ``offset``. Raises NoSuchRun."""
     reader = Follower(services, run_id, offset if last_event_id is None else last_event_id)

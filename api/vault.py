@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from api.auth import Admin, needs
 from api.errors import documented
-from api.inputs import Body, Mail, Slug
+from api.inputs import Body, Mail, SecretText, Slug
 from api.services import ServicesHere
 from api.views import ConnectionView, GroupView
 from domain.connection import Connection, ConnectionKind
@@ -24,7 +24,7 @@ _log = structlog.get_logger("slipway.api")
 class NewSecret(Body):
     """The value to keep."""
 
-    value: Annotated[SecretStr, Field(min_length=1, max_length=65_536)]
+    value: Annotated[SecretText, Field(min_length=1, max_length=65_536)]
 
 
 class NewConnection(Body):
@@ -33,7 +33,7 @@ class NewConnection(Body):
     kind: ConnectionKind
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=2000)]
     user: str = Field(default="", max_length=320)
-    token: Annotated[SecretStr, Field(max_length=65_536)] = SecretStr("")
+    token: Annotated[SecretText, Field(max_length=65_536)] = SecretStr("")
     ca: str | None = Field(default=None, max_length=4000)
 
 

@@ -255,3 +255,10 @@ async def test_a_piece_without_its_place_is_refused(world: World, agent: httpx2.
     """Nothing is guessed."""
     await _deploying(world)
     assert 422 == (await agent.put(f"{WORK}/log{offset}", content=b"x")).status_code
+
+
+async def test_a_log_may_grow_beyond_two_gigabytes(world: World, agent: httpx2.AsyncClient) -> None:
+    """What is missing is told, as anywhere else in it."""
+    await _deploying(world)
+    answer = await agent.put(f"{WORK}/log?offset={2**31}", content=b"x")
+    assert (409, "LogGap") == (answer.status_code, answer.json()["error"])

@@ -1,5 +1,7 @@
 """Errors: every one a problem that says what to do about it."""
 
+import json
+
 import httpx2
 import pytest
 from fakes.api_world import World
@@ -8,6 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from domain.role import Role
 
 PROBLEM_JSON = "application/problem+json"
+JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -106,3 +109,19 @@ async def test_temporal_that_is_away_is_unavailable(world: World, releaser: http
         answer.json()["error"],
         answer.headers["retry-after"],
     )
+
+
+@pytest.mark.parametrize("name", ["/secrets/webshop/db", "/connections/ci"])
+async def test_half_a_character_is_no_secret(world: World, name: str) -> None:
+    """JSON can spell it, no byte can."""
+    field = "value" if "secrets" in name else "token"
+    more = {} if "secrets" in name else {"kind": "jenkins", "url": "https://ci.example.com"}
+    async with world.calling(Role.ADMIN) as client:
+        answer = await client.put(name, content=json.dumps(more | {field: "\ud800"}), headers=JSON)
+    assert (422, [f"#/{field}"]) == (answer.status_code, [flaw["pointer"] for flaw in answer.json()["errors"]])
+
+
+async def test_of_a_thousand_flaws_the_first_hundred_are_told(releaser: httpx2.AsyncClient) -> None:
+    """The answer does not outgrow the request."""
+    answer = await releaser.post("/releases", json={f"x{number}": 0 for number in range(1000)})
+    assert (422, 100) == (answer.status_code, len(answer.json()["errors"]))
