@@ -27,6 +27,7 @@ _HEADERS = {
 }
 _LINK = re.compile(r"^/+approve/.*", re.DOTALL)
 _SERVER_ERROR = 500
+_MOST_DIGITS = 20
 _log = structlog.get_logger("slipway.access")
 
 
@@ -63,7 +64,10 @@ class _Exchange:
     async def serve(self, app: ASGIApp) -> None:
         try:
             if self._announced() > LARGEST_BODY:
-                await self._refuse_size()
+                await self._answer(413, _TOO_LARGE, "TooLarge")
+            elif "\0" in self._scope["path"] or b"%00" in self._scope["query_string"]:
+                # No name, number or word of ours has one, and PostgreSQL stumbles over it.
+                await self._answer(400, "an address must not contain the NUL character", "BadRequest")
             else:
                 await app(self._scope, self._receive_some, self._send_with_headers)
         except Exception:
@@ -83,7 +87,8 @@ class _Exchange:
     def _announced(self) -> int:
         for name, value in self._scope["headers"]:
             if name == b"content-length":
-                return int(value) if value.isdigit() else 0
+                # Of longer ones the length alone tells enough.
+                return int(value[:_MOST_DIGITS]) if value.isdigit() else 0
         return 0
 
     async def _receive_some(self) -> Message:
@@ -92,9 +97,6 @@ class _Exchange:
         if self._received > LARGEST_BODY:
             raise HTTPException(413, _TOO_LARGE)
         return message
-
-    async def _refuse_size(self) -> None:
-        await self._answer(413, _TOO_LARGE, "TooLarge")
 
     async def _answer(self, status: int, text: str, error: str) -> None:
         response = problem(Request(self._scope), status, text, error=error)

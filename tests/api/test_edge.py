@@ -8,6 +8,7 @@ from fakes.api_world import World
 from structlog.testing import capture_logs
 
 from api.edge import LARGEST_BODY
+from domain.role import Role
 
 
 async def test_a_body_that_announces_ten_megabytes_is_refused_unread(releaser: httpx2.AsyncClient) -> None:
@@ -66,3 +67,17 @@ async def test_a_bug_tells_nothing_but_its_trace_id(world: World, releaser: http
     assert "hunter2" not in answer.text
     assert answer.headers["x-trace-id"] == answer.json()["trace_id"]
     assert "request failed" in [line["event"] for line in lines]
+
+
+@pytest.mark.parametrize("path", ["/releases?pipeline=a%00b", "/outbox?to=%00", "/pipelines/a%00b"])
+async def test_an_address_with_nul_is_refused_before_the_database_sees_it(world: World, path: str) -> None:
+    """PostgreSQL would make a fault of ours of it."""
+    async with world.calling(Role.ADMIN) as client:
+        answer = await client.get(path)
+    assert (400, "BadRequest") == (answer.status_code, answer.json()["error"])
+
+
+async def test_a_length_of_thousands_of_digits_is_too_large(releaser: httpx2.AsyncClient) -> None:
+    """Reading it as a number would be work for nothing."""
+    answer = await releaser.post("/releases", content=b"{}", headers={"Content-Length": "9" * 5000})
+    assert 413 == answer.status_code
