@@ -5,7 +5,8 @@ A route declares its right as a dependency: ``caller: Viewer`` (or another of th
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ class Caller:
     role: Role
     token_id: str | None
     is_browser: bool = False
+    expires_at: datetime | None = None
 
 
 async def caller(request: Request) -> Caller:
@@ -58,7 +60,7 @@ async def caller(request: Request) -> Caller:
     found = await known(services, cookie)
     if found.role == Role.AGENT:
         raise NotAuthenticated("this token is not valid (any more)")
-    return Caller(subject=found.subject, role=found.role, token_id=found.token_id, is_browser=True)
+    return replace(found, is_browser=True)
 
 
 def _bearer(request: Request) -> str | None:
@@ -73,7 +75,7 @@ async def known(services: Services, value: str) -> Caller:
     row = await tokens.authenticate(services.database, value, services.clock())
     if row is None:
         raise NotAuthenticated("this token is not valid (any more)")
-    return Caller(subject=row.subject, role=Role(row.role), token_id=row.id)
+    return Caller(subject=row.subject, role=Role(row.role), token_id=row.id, expires_at=row.expires_at)
 
 
 def is_bootstrap_token(services: Services, value: str) -> bool:
@@ -98,7 +100,8 @@ def require_same_origin(request: Request) -> None:
     elif origin == "null":
         is_ours = public.scheme == "http"
     else:
-        is_ours = origin is not None and urlsplit(origin)[:2] in {public[:2], (request.url.scheme, request.url.netloc)}
+        ours = {f"{public.scheme}://{public.netloc}", f"{request.url.scheme}://{request.url.netloc}"}
+        is_ours = origin in ours
     if not is_ours:
         raise ForeignOrigin("this request did not come from a page of this console")
 

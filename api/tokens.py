@@ -72,10 +72,12 @@ async def list_tokens(services: ServicesHere) -> list[TokenView]:
 async def revoke_token(
     token_id: Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")], caller: Admin, services: ServicesHere
 ) -> None:
-    """It is refused from now on."""
+    """It is refused from now on, and so are the browser sessions of the same person, who signs in again."""
+    now = services.clock()
     async with services.database.transaction() as session:
-        if not await tokens.revoke(session, token_id, services.clock()):
+        if not await tokens.revoke(session, token_id, now):
             raise NoSuchToken(f"there is no token {token_id}")
+        await tokens.end_sessions_beside(session, token_id, now)
     _log.info("token revoked", token=token_id, by=caller.subject)
 
 

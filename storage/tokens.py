@@ -12,6 +12,7 @@ from storage.database import Database
 from storage.tables import TokenRow
 from storage.token_hash import token_hash
 
+BROWSER_SESSION = "browser session"
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -66,6 +67,17 @@ async def revoke(session: AsyncSession, token_id: str, now: datetime) -> bool:
         .execution_options(synchronize_session=False)
     )
     return revoked is not None
+
+
+async def end_sessions_beside(session: AsyncSession, token_id: str, now: datetime) -> None:
+    """Refuse the browser sessions of the token's subject from now on: whoever had the token may have made some."""
+    subject = select(TokenRow.subject).where(TokenRow.id == token_id).scalar_subquery()
+    await session.execute(
+        update(TokenRow)
+        .where(TokenRow.subject == subject, TokenRow.name == BROWSER_SESSION, TokenRow.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def revoke_all_of(session: AsyncSession, subject: str, role: str, now: datetime) -> None:

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 _MOST_FIELDS = 400
+_KIND = "application/x-www-form-urlencoded"
 
 
 class Form:
@@ -35,8 +36,12 @@ class Form:
 
 
 async def read_form(request: Request) -> Form:
-    """Of this request; a body that is no form has no fields."""
-    return Form(await request.form(max_files=0, max_fields=_MOST_FIELDS))
+    """Of this request; a body that is none of our forms has no fields.
+
+    Ours are all of the one kind. The other kind lets its sender choose how bytes become text.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return Form(await request.form(max_fields=_MOST_FIELDS) if kind == _KIND else FormData())
 
 
 SentForm = Annotated[Form, Depends(read_form)]

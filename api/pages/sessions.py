@@ -54,10 +54,12 @@ async def logout(request: Request, caller: Viewer, form: SentForm, services: Ser
 
 
 async def _session(services: Services, who: Caller) -> str:
+    """It never outlives the token that it was given for, so that signing in again and again prolongs nothing."""
     now = services.clock()
+    expires_at = min(now + _LASTS, who.expires_at or now + _LASTS)
     async with services.database.transaction() as session:
         _, value = await tokens.issue(
-            session, name="browser session", subject=who.subject, role=who.role, expires_at=now + _LASTS, now=now
+            session, name=tokens.BROWSER_SESSION, subject=who.subject, role=who.role, expires_at=expires_at, now=now
         )
     return value
 
@@ -76,6 +78,9 @@ def _set_cookie(response: Response, services: Services, value: str) -> None:
 
 def local_path(target: str) -> str:
     """The target if it is a path of this console, else the start: nobody is led elsewhere by a crafted link."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # such as an IPv6 address that is none
+        return "/"
     is_local = not parts.scheme and not parts.netloc and target.startswith("/") and not target.startswith("//")
     return target if is_local and target.isprintable() and "\\" not in target else "/"

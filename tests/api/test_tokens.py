@@ -6,6 +6,8 @@ import httpx2
 import pytest
 from fakes.api_world import World
 
+from api.auth import SESSION_COOKIE
+
 NEW = {"name": "ci", "subject": "Bot@Example.com", "role": "releaser", "days": 30}
 
 
@@ -50,3 +52,15 @@ async def test_a_token_that_makes_no_sense_is_not_issued(admin: httpx2.AsyncClie
     before = (await admin.get("/tokens")).json()
     assert 422 == (await admin.post("/tokens", json=NEW | wrong)).status_code
     assert [t["id"] for t in before] == [t["id"] for t in (await admin.get("/tokens")).json()]
+
+
+async def test_revoking_a_token_ends_the_browser_sessions_made_with_it(world: World, admin: httpx2.AsyncClient) -> None:
+    """Who stole it is out at once; whose it was signs in again."""
+    issued = (await admin.post("/tokens", json=NEW)).json()
+    async with world.client({"Sec-Fetch-Site": "same-origin"}) as browser:
+        await browser.post("http://slipway.test/login", data={"token": issued["value"]})
+        cookie = {"Cookie": f"{SESSION_COOKIE}={browser.cookies[SESSION_COOKIE]}"}
+    async with world.client(cookie) as stolen:
+        before = (await stolen.get("/me")).status_code
+        await admin.delete(f"/tokens/{issued['id']}")
+        assert (200, 401) == (before, (await stolen.get("/me")).status_code)

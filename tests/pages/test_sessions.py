@@ -130,3 +130,44 @@ async def test_another_sites_page_can_send_no_form(console, path, headers):
     answer = await browser.post(path, data={"token": await _token(console)}, headers=headers)
     assert 403 == answer.status_code
     assert ([], []) == (console.orchestrator.canceled, console.orchestrator.started)
+
+
+async def test_a_session_ends_with_the_token_it_was_given_for(console):
+    """Else a token of a day would open the console for ever, session by session."""
+    now = console.services.clock()
+    async with console.services.database.transaction() as session:
+        _, value = await tokens.issue(
+            session, name="t", subject="dev@example.com", role="viewer", expires_at=now + timedelta(hours=1), now=now
+        )
+    await console.browser().post("/login", data={"token": value})
+    async with console.services.database.reading() as session:
+        sessions = [row for row in await tokens.all_tokens(session) if row.name == tokens.BROWSER_SESSION]
+    assert [timedelta(hours=1)] == [row.expires_at - now for row in sessions]
+
+
+@pytest.mark.parametrize("target", ["//[", "http://[::1", "/[x"])
+async def test_an_address_that_is_none_leads_to_the_start_or_stays_here(console, target):
+    """Nobody needs to be signed in to send it."""
+    browser = console.browser()
+    statuses = [
+        (await browser.get("/login", params={"next": target})).status_code,
+        (await browser.post("/login", data={"token": "x", "next": target})).status_code,
+    ]
+    assert [200, 401] == statuses
+
+
+@pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "utf-7"])
+async def test_a_sender_cannot_choose_how_a_form_is_read(console, charset):
+    """Some ways of reading bytes fail, others make what is no text."""
+    part = b'--b\r\nContent-Disposition: form-data; name="token"\r\n\r\n\\ud800+2AA-\r\n--b--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    assert 401 == (await console.browser().post("/login", content=part, headers=headers)).status_code
+
+
+async def test_an_origin_that_is_no_address_is_a_foreign_one(console):
+    """It is compared, not taken apart."""
+    headers = {"Origin": "http://["}
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=create_app(console.services)), base_url="http://testserver", headers=headers
+    ) as browser:
+        assert 403 == (await browser.post("/login", data={"token": "x"})).status_code
