@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.services import Services
@@ -21,6 +22,7 @@ from storage import groups, pipelines, releases
 
 _SWEEP_EVERY_SECONDS = 5.0
 _UNSTARTED_FOR = timedelta(seconds=5)
+KEY_REUSED = "this Idempotency-Key was used for another request; use a new one"
 _log = structlog.get_logger("slipway.api")
 
 
@@ -106,7 +108,7 @@ async def _made_before(services: Services, order: Order) -> ReleaseId:
         known = await releases.remembered(session, order.requested_by, order.key or "")
     assert known is not None, "the key was there a moment ago, and is kept for a day"
     if known.request_hash != order.hash:
-        raise KeyReused("this Idempotency-Key was used for another request; use a new one")
+        raise KeyReused(KEY_REUSED)
     return ReleaseId.parse(known.release)
 
 
@@ -125,7 +127,13 @@ async def start_unstarted(services: Services) -> None:
     async with services.database.reading() as session:
         rows = await releases.unstarted(session, services.clock() - _UNSTARTED_FOR)
     for row in rows:
-        await start(services, ReleasePlan.model_validate(row.plan))
+        try:
+            plan = ReleasePlan.model_validate(row.plan)
+        except ValidationError as error:
+            # One plan that this version cannot read must not keep the others waiting.
+            _log.error("release cannot be started", release=row.id, flaws=error.error_count())
+            continue
+        await start(services, plan)
 
 
 async def sweep_for_ever(services: Services) -> None:

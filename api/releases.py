@@ -2,18 +2,19 @@
 
 # ruff: noqa: FAST003  the parts of a release's path are read by a dependency
 
+import hashlib
 from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field, StringConstraints
 
-from api.auth import Releaser, needs
+from api.auth import Caller, Releaser, needs
 from api.cancellation import AlreadyOver, Cancellation
 from api.errors import documented
 from api.inputs import Body, Cursor, Limit, Release, Slug, SlugText
 from api.queries import release_page, release_row, release_view
-from api.release_start import Order, make_release, start
+from api.release_start import KEY_REUSED, KeyReused, Order, make_release, start
 from api.services import Services, ServicesHere
 from api.views import ReleasePage, ReleaseView
 from domain.ids import SLUG_PATTERN, ReleaseId
@@ -162,6 +163,10 @@ async def deploy_stage(
     idempotency_key: IdempotencyKey = None,
 ) -> ReleaseView:
     """Also for a release that ended long ago: that is how one rolls back."""
+    asked = hashlib.sha256(f"deploy\0{release}\0{stage}".encode()).hexdigest()
+    if await _was_asked_before(services, caller, idempotency_key, asked):
+        async with services.database.reading() as session:
+            return await release_view(session, services, release)
     resumed = await _resumed(services, release, stage)
     request = DeployRequest(
         stage=stage,
@@ -170,8 +175,23 @@ async def deploy_stage(
         comment=why.comment,
     )
     await services.orchestrator.deploy_stage(resumed, request)
+    if idempotency_key:
+        # A release that runs knows the request by its id; one that has ended since would start all over.
+        async with services.database.transaction() as session:
+            await releases.remember(session, caller.subject, idempotency_key, asked, release, services.clock())
     async with services.database.reading() as session:
         return await release_view(session, services, release)
+
+
+async def _was_asked_before(services: Services, caller: Caller, key: str | None, asked: str) -> bool:
+    """Raises KeyReused for the key of another request."""
+    if key is None:
+        return False
+    async with services.database.reading() as session:
+        known = await releases.remembered(session, caller.subject, key)
+    if known is not None and known.request_hash != asked:
+        raise KeyReused(KEY_REUSED)
+    return known is not None
 
 
 async def _row(services: Services, release: ReleaseId) -> ReleaseRow:

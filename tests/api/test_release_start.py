@@ -8,9 +8,11 @@ import httpx2
 import pytest
 from fakes.api_world import World
 from httpx2 import Response
+from sqlalchemy import update
 
 from api.release_start import start_unstarted
 from domain.role import Role
+from storage.tables import ReleaseRow
 
 NEW = {"pipeline": "webshop"}
 
@@ -121,3 +123,17 @@ async def test_a_key_that_cannot_be_kept_is_refused(world: World, releaser: http
     await world.save()
     answer = await releaser.post("/releases", json=NEW, headers=[(b"Idempotency-Key", key.encode())])
     assert (422, []) == (answer.status_code, await _ids(releaser))
+
+
+async def test_a_release_that_cannot_be_read_keeps_no_other_waiting(world: World, releaser: httpx2.AsyncClient) -> None:
+    """Its plan may be of a newer version; the sweep starts what it can."""
+    await world.save()
+    world.orchestrator.is_reachable = False
+    for _ in range(2):
+        await releaser.post("/releases", json=NEW)
+    async with world.services.database.transaction() as session:
+        await session.execute(update(ReleaseRow).where(ReleaseRow.number == 1).values(plan={"from": "the future"}))
+    world.orchestrator.is_reachable = True
+    world.clock.move(timedelta(minutes=1))
+    await start_unstarted(world.services)
+    assert ["webshop/2"] == [str(plan.id) for plan in world.orchestrator.started]

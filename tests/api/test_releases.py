@@ -293,6 +293,22 @@ async def test_a_repeated_request_to_deploy_counts_once(world: World, releaser: 
     assert 1 == len(world.orchestrator.deployed)
 
 
+async def test_a_repeated_request_to_deploy_starts_no_ended_release_anew(
+    world: World, releaser: httpx2.AsyncClient
+) -> None:
+    """The workflow that knew the key is gone; the key is remembered all the same, for this stage alone."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    again = {"Idempotency-Key": "k"}
+    await releaser.post("/releases/webshop/1/stages/test/deploy", json={}, headers=again)
+    await _recorded(world, ReleaseStatus.SUCCEEDED)
+    world.orchestrator.deployed.clear()
+    repeated = await releaser.post("/releases/webshop/1/stages/test/deploy", json={}, headers=again)
+    other = await releaser.post("/releases/webshop/1/stages/prod/deploy", json={}, headers=again)
+    assert [] == world.orchestrator.deployed
+    assert (202, (422, "KeyReused")) == (repeated.status_code, (other.status_code, other.json()["error"]))
+
+
 @pytest.mark.parametrize(
     ("status", "stage", "expected"),
     [
