@@ -28,10 +28,10 @@ async def job(session: AsyncSession, job_id: str) -> JobRow | None:
     return await session.get(JobRow, job_id)
 
 
-async def jobs_of_agent(session: AsyncSession, agent: str) -> Sequence[JobRow]:
-    """The jobs that run on this agent now."""
+async def jobs_of_agents(session: AsyncSession, agents: Iterable[str]) -> Sequence[JobRow]:
+    """The jobs that run on these agents now."""
     found = await session.scalars(
-        select(JobRow).where(JobRow.agent == agent, JobRow.status == RunStatus.RUNNING).order_by(JobRow.id)
+        select(JobRow).where(JobRow.agent.in_(list(agents)), JobRow.status == RunStatus.RUNNING).order_by(JobRow.id)
     )
     return found.all()
 

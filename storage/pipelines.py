@@ -40,6 +40,17 @@ async def latest(session: AsyncSession, name: str) -> PipelineRevisionRow | None
     )
 
 
+async def all_latest(session: AsyncSession) -> Sequence[PipelineRevisionRow]:
+    """The newest revision of every pipeline, by name."""
+    found = await session.scalars(
+        select(PipelineRevisionRow)
+        .join(PipelineRow, PipelineRow.name == PipelineRevisionRow.pipeline)
+        .where(PipelineRevisionRow.revision == PipelineRow.revision)
+        .order_by(PipelineRow.name)
+    )
+    return found.all()
+
+
 async def revision(session: AsyncSession, name: str, number: int) -> PipelineRevisionRow | None:
     """One revision by its number, counted from 1."""
     if number > LARGEST_INTEGER:

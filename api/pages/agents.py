@@ -17,10 +17,9 @@ router = APIRouter(include_in_schema=False)
 async def agent_list(request: Request, caller: Viewer, services: ServicesHere) -> Response:
     """By pool and name."""
     async with services.database.reading() as session:
-        agents = [
-            {**agent.model_dump(), "jobs": [_job(row) for row in await deployments.jobs_of_agent(session, agent.name)]}
-            for agent in await agent_views(session, services)
-        ]
+        views = await agent_views(session, services)
+        jobs = await deployments.jobs_of_agents(session, [agent.name for agent in views])
+    agents = [{**agent.model_dump(), "jobs": [_job(row) for row in jobs if row.agent == agent.name]} for agent in views]
     return render(request, "agents.html", caller=caller, section="Agents", agents=agents)
 
 

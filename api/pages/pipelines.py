@@ -33,11 +33,8 @@ _LATEST = 8
 async def pipeline_list(request: Request, caller: Viewer, services: ServicesHere) -> Response:
     """By name."""
     async with services.database.reading() as session:
-        rows = await pipelines.all_pipelines(session)
-        revisions = [await pipelines.latest(session, row.name) for row in rows]
-    shown = [
-        _line(Pipeline.model_validate(revision.definition), revision) for revision in revisions if revision is not None
-    ]
+        revisions = await pipelines.all_latest(session)
+    shown = [_line(Pipeline.model_validate(revision.definition), revision) for revision in revisions]
     return render(request, "pipelines.html", caller=caller, section="Pipelines", pipelines=shown)
 
 

@@ -193,14 +193,14 @@ async def test_a_job_row_says_what_the_newest_fact_said(store, database, entry, 
     held = _job(demands=("docker", "os=linux"), agent="web-1", lease_id="lease", started_at=now)
     await store.apply(entry(held))
     async with database.reading() as session:
-        assert ["web-1"] == [job.agent for job in await deployments.jobs_of_agent(session, "web-1")]
+        assert ["web-1"] == [job.agent for job in await deployments.jobs_of_agents(session, ["web-1"])]
         row = await deployments.job(session, held.job_id)
         assert row is not None
         assert (["docker", "os=linux"], "lease", now) == (row.demands, row.lease_id, row.started_at)
     ended = held.model_copy(update={"status": RunStatus.SUCCEEDED, "finished_at": now, "lease_id": None})
     await store.apply(entry(ended, sequence=2))
     async with database.reading() as session:
-        assert await deployments.jobs_of_agent(session, "web-1") == []
+        assert await deployments.jobs_of_agents(session, ["web-1"]) == []
         row = await deployments.job(session, held.job_id)
     assert row is not None
     assert ("succeeded", None, now) == (row.status, row.lease_id, row.finished_at)
