@@ -15,6 +15,7 @@ Approver = Annotated[
     StringConstraints(
         strip_whitespace=True,
         to_lower=True,
+        max_length=320,  # of a mail address; tables hold no more
         pattern=APPROVER_PATTERN,
     ),
 ]
