@@ -1,15 +1,20 @@
-"""The application on a real SQLite file, and the people and agents who call it."""
+"""The application on a real database, and the people and agents who call it."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from fakes.api_world import World, api_world
+from fakes.api_world import World, api_world, world_on
+from fakes.postgres import PostgresServer
 
 from domain.role import Role
 from storage.database import Database
+from storage.tables import Table
+
+_EMPTY_ALL_TABLES = ";".join(f'DELETE FROM "{table.name}"' for table in reversed(Table.metadata.sorted_tables))
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +34,40 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def world(tmp_path: Path, migrated: Path) -> AsyncIterator[World]:
     async with api_world(tmp_path, migrated) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def url_of_postgres(postgres: PostgresServer) -> str:
+    """One database of PostgreSQL at its newest revision, which the tests share; made once."""
+    url = postgres.url("api")
+
+    async def make() -> None:
+        await postgres.execute("CREATE DATABASE api")
+        database = Database(url)
+        await database.migrate()
+        await database.close()
+
+    asyncio.run(make())
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url_of_either(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> str:
+    """The address of a database without any row."""
+    if request.param == "sqlite":
+        shutil.copy(migrated, tmp_path / "slipway.db")
+        return f"sqlite:///{tmp_path / 'slipway.db'}"
+    url: str = request.getfixturevalue("url_of_postgres")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    asyncio.run(server.execute(_EMPTY_ALL_TABLES, database="api"))
+    return url
+
+
+@pytest.fixture
+async def either_world(url_of_either: str) -> AsyncIterator[World]:
+    """For what the two databases might see differently."""
+    async with world_on(Database(url_of_either)) as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""The application on a real SQLite file with an orchestrator in memory, and people and agents who call it."""
+"""The application on a real database with an orchestrator in memory, and people and agents who call it."""
 
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -130,6 +130,13 @@ async def api_world(folder: Path, migrated: Path | None = None) -> AsyncIterator
     database = Database(f"sqlite+aiosqlite:///{folder / 'slipway.db'}")
     if migrated is None:
         await database.migrate()
+    async with world_on(database) as world:
+        yield world
+
+
+@asynccontextmanager
+async def world_on(database: Database) -> AsyncIterator[World]:
+    """One on this database, which is at its newest revision, and is closed at the end."""
     clock = Clock()
     orchestrator = FakeOrchestrator(clock)
     services = Services(

