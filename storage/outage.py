@@ -2,8 +2,8 @@
 
 from sqlalchemy.exc import DBAPIError
 
-# Classes of SQLSTATE: connection, no such database (yet), rolled back for another, no resources, locked, stopped, input and
-# output.
+# Classes of SQLSTATE: connection, no such database (yet), rolled back for another, no resources, locked, stopped,
+# input and output.
 _PASSING = {"08", "3D", "40", "53", "55", "57", "58"}
 _READ_ONLY = "25006"  # the server we write to became a standby
 

@@ -46,3 +46,11 @@ def test_a_policy_that_cannot_be_meant_is_refused(wrong: dict[str, object]) -> N
     """Nobody, a repeated person, no time, or more than a year."""
     with pytest.raises(ValidationError):
         ApprovalPolicy.model_validate(wrong)
+
+
+def test_an_approver_fits_into_the_tables() -> None:
+    """An address that no column holds would be found out only when the deployment waits for it."""
+    longest = "a" * 308 + "@example.com"
+    assert (longest,) == ApprovalPolicy(approvers=(longest,)).approvers
+    with pytest.raises(ValidationError, match="at most 320"):
+        ApprovalPolicy(approvers=("a" + longest,))
