@@ -16,7 +16,7 @@ from domain.status import RunStatus, StageStatus, deployment_status, worst_run
 from workflows.approval import Approvals, CastVote, ReceiptQuery, waiting_sentence
 from workflows.job import JobRun
 from workflows.recording import Recorder
-from workflows.stopping import CancelRequest, Stop
+from workflows.stopping import CancelRequest, Stop, to_the_end
 from workflows.turn import Turn, TurnGranted, TurnQueued, TurnSuperseded
 
 
@@ -67,11 +67,15 @@ class DeploymentWorkflow:
     @workflow.run
     async def run(self, given: DeploymentInput) -> DeploymentEnd:  # noqa: ARG002  init took it
         self._note_request()
+        end = await to_the_end(self._attempt())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return end
+
+    async def _attempt(self) -> DeploymentEnd:
         await self._waits(f"its turn in {self._turn.environment}")
         async with self._turn:
             end = await self._deploy()
         await self._ended(end)
-        await workflow.wait_condition(workflow.all_handlers_finished)
         return end
 
     async def _deploy(self) -> DeploymentEnd:

@@ -1,24 +1,27 @@
 """One release: pin its artifacts, deploy each stage when it is ready, end when nothing runs or waits any more."""
 
 import asyncio
+from contextlib import suppress
+from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import SearchAttributePair
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.common import SearchAttributePair, WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 from activities.pinning import Pinning, PinRequest
-from activities.records import Event, ReleaseFact, StageFact
+from activities.records import DeploymentFact, Event, ReleaseFact, StageFact
 from activities.search_attributes import ENVIRONMENT, STAGE
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
-from domain.ids import DeploymentId
 from domain.release import ReleasePlan
 from domain.stage_graph import dependents, ready_stages, unreachable_stages
 from domain.status import ReleaseStatus, StageStatus, release_status
 from workflows.deployment import DeploymentEnd, DeploymentInput, DeploymentWorkflow
 from workflows.options import PIN_HEARTBEAT, PIN_RETRY, PIN_TIMEOUT
 from workflows.recording import Recorder, deployment_details, search_attributes
-from workflows.stopping import CancelRequest, Stop
+from workflows.stopping import CancelRequest, Stop, to_the_end
+
+DeploymentHandle = workflow.ChildWorkflowHandle[DeploymentWorkflow, DeploymentEnd]
 
 
 class ReleaseInput(Frozen):
@@ -69,17 +72,28 @@ class ReleaseWorkflow:
 
     @workflow.run
     async def run(self, given: ReleaseInput) -> ReleaseEnd:  # noqa: ARG002  init took it
-        self._recorder.show(ReleaseStatus.ACTIVE, "artifacts to be pinned")
+        return await to_the_end(self._release())
+
+    async def _release(self) -> ReleaseEnd:
+        self._recorder.show(ReleaseStatus.ACTIVE, "its artifacts")
         reason = await self._pin_artifacts()
         if reason is not None:
             return await self._failed(reason)
-        await self._stands()
+        await self._stands("resumed" if self._given.is_resumed else f"release {self._plan.name} started")
+        while True:
+            await self._walk()
+            end = await self._ended()
+            if not self._has_work():
+                return end
+            # A deployment was asked for while the end was written down.
+            await self._stands("resumed")
+
+    async def _walk(self) -> None:
         while self._has_work():
             await self._skip_unreachable()
-            self._start_requested()
+            await self._start_requested()
             self._start_ready()
             await self._next_change()
-        return await self._ended()
 
     async def _pin_artifacts(self) -> str | None:
         """Pin what is not pinned yet, all at once; the reason when that cannot be done."""
@@ -91,12 +105,15 @@ class ReleaseWorkflow:
         await self._recorder.record(
             ReleaseFact(release=str(self._plan.id), status=ReleaseStatus.ACTIVE, waiting_for=waiting_for)
         )
+        pinning = asyncio.gather(*(self._pin(alias) for alias in missing))
+        await self._stop.wait(pinning.done)
+        if not pinning.done():
+            pinning.cancel()
+            return str(self._stop.request)
         try:
-            pins = await asyncio.gather(*(self._pin(alias) for alias in missing))
+            pins = await pinning
         except ActivityError as error:
             return _explain(error)
-        except asyncio.CancelledError:
-            return str(self._stop.request)
         self._plan = self._plan.model_copy(update={"artifacts": (*self._plan.artifacts, *pins)})
         return None
 
@@ -132,109 +149,137 @@ class ReleaseWorkflow:
 
     async def _skip(self, stage: str, reason: str) -> None:
         self._statuses[stage] = StageStatus.SKIPPED
-        fact = StageFact(
+        await self._recorder.record(self._stage_fact(stage, reason))
+
+    def _stage_fact(self, stage: str, reason: str = "") -> StageFact:
+        return StageFact(
             release=str(self._plan.id),
             stage=stage,
-            status=StageStatus.SKIPPED,
+            status=self._statuses[stage],
             reason=reason,
             attempt=self._attempts[stage],
         )
-        await self._recorder.record(fact)
 
-    def _start_requested(self) -> None:
-        """Deploy what people asked for; what was skipped because of that stage may start again after it."""
-        waiting = [request for request in self._requests if request.stage in self._running]
-        for request in [request for request in self._requests if request not in waiting]:
-            for stage in dependents(self._stages, request.stage):
-                if self._statuses[stage] == StageStatus.SKIPPED:
-                    self._statuses[stage] = StageStatus.NOT_STARTED
-            self._start(request.stage, request.requested_by, request)
-        self._requests = waiting
+    async def _start_requested(self) -> None:
+        """Deploy what people asked for; a stage that is being deployed is deployed again when that has ended."""
+        for request in list(self._requests):
+            if request.stage not in self._running and not self._stop.is_asked:
+                self._requests.remove(request)
+                await self._free_dependents(request.stage)
+                self._start(request.stage, request)
+
+    async def _free_dependents(self, stage: str) -> None:
+        """What was skipped because of that stage may start again after it, and is recorded so."""
+        freed = [s for s in dependents(self._stages, stage) if self._statuses[s] == StageStatus.SKIPPED]
+        self._statuses |= dict.fromkeys(freed, StageStatus.NOT_STARTED)
+        await self._recorder.record(*(self._stage_fact(name) for name in freed))
 
     def _start_ready(self) -> None:
         if self._stop.is_asked:
             return
         for stage in ready_stages(self._stages, self._statuses):
-            self._start(stage, self._plan.requested_by)
+            self._start(stage)
 
-    def _start(self, stage: str, requested_by: str, asked: DeployRequest | None = None) -> None:
+    def _start(self, stage: str, request: DeployRequest | None = None) -> None:
         self._statuses[stage] = StageStatus.IN_PROGRESS
+        self._running[stage] = asyncio.create_task(self._deploy(stage, request))
+
+    async def _deploy(self, stage: str, request: DeployRequest | None) -> None:
+        """Run the next attempt to its end; one that ends abnormally (terminated, our fault) counts as failed."""
+        began = workflow.now()
+        given, child = await self._started(stage, request)
+        try:
+            end = await self._end_of(child)
+        except ChildWorkflowError as error:
+            reason = f"the deployment ended abnormally: {error.cause}"[:2000]
+            end = DeploymentEnd(status=StageStatus.FAILED, reason=reason)
+            await self._record_abnormal(given, began, end)
+        self._statuses[stage] = end.status
+        del self._running[stage]
+
+    async def _started(self, stage: str, request: DeployRequest | None) -> tuple[DeploymentInput, DeploymentHandle]:
+        """Start the next attempt.
+
+        An attempt that exists was made by a run of this release which ours was started too early to know of; its
+        records are its own.
+        """
+        while True:
+            given = self._next_attempt(stage, request)
+            with suppress(WorkflowAlreadyStartedError):
+                return given, await self._start_child(given)
+
+    def _next_attempt(self, stage: str, request: DeployRequest | None) -> DeploymentInput:
         self._attempts[stage] += 1
-        given = DeploymentInput(
+        return DeploymentInput(
             plan=self._plan,
             stage=stage,
             attempt=self._attempts[stage],
-            requested_by=requested_by,
-            is_by_hand=asked is not None,
-            comment=asked.comment if asked else "",
+            requested_by=request.requested_by if request else self._plan.requested_by,
+            is_by_hand=request is not None,
+            comment=request.comment if request else "",
         )
-        self._running[stage] = asyncio.create_task(self._deploy(given))
 
-    async def _deploy(self, given: DeploymentInput) -> None:
-        """Run the deployment as a child; one that ends abnormally (terminated, our fault) counts as failed."""
+    async def _start_child(self, given: DeploymentInput) -> DeploymentHandle:
         pipeline = self._plan.pipeline
         environment = pipeline.environment_of(pipeline.stage(given.stage))
-        try:
-            end = await workflow.execute_child_workflow(
-                DeploymentWorkflow.run,
-                given,
-                id=given.id.workflow_id,
-                parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=search_attributes(
-                    self._plan,
-                    given.requested_by,
-                    SearchAttributePair(STAGE, given.stage),
-                    SearchAttributePair(ENVIRONMENT, environment),
-                ),
-                static_summary=f"{self._plan.name} to {given.stage}, attempt {given.attempt}",
-                static_details=deployment_details(given.id, given.requested_by, self._given.console),
-            )
-        except ChildWorkflowError as error:
-            end = DeploymentEnd(status=StageStatus.FAILED, reason=f"the deployment ended abnormally: {error.cause}")
-            await self._record_abnormal(given, end)
-        self._statuses[given.stage] = end.status
-        del self._running[given.stage]
+        return await workflow.start_child_workflow(
+            DeploymentWorkflow.run,
+            given,
+            id=given.id.workflow_id,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            search_attributes=search_attributes(
+                self._plan,
+                given.requested_by,
+                SearchAttributePair(STAGE, given.stage),
+                SearchAttributePair(ENVIRONMENT, environment),
+            ),
+            static_summary=f"{self._plan.name} to {given.stage}, attempt {given.attempt}",
+            static_details=deployment_details(given.id, given.requested_by, self._given.console),
+        )
 
-    async def _record_abnormal(self, given: DeploymentInput, end: DeploymentEnd) -> None:
+    async def _end_of(self, child: DeploymentHandle) -> DeploymentEnd:
+        """Wait for the deployment, and pass a stop on to it: only now is it certain that it can hear one."""
+        await self._stop.wait(child.done)
+        if self._stop.request is not None and not child.done():
+            try:
+                await child.signal(DeploymentWorkflow.cancel, self._stop.request)
+            except ApplicationError:
+                workflow.logger.info("deployment ended before it could be canceled", extra={"deployment": child.id})
+        return await child
+
+    async def _record_abnormal(self, given: DeploymentInput, began: datetime, end: DeploymentEnd) -> None:
+        """Say for the deployment what it could not say itself."""
+        self._statuses[given.stage] = end.status
         text = f"deployment to {given.stage} failed: {end.reason}"
         await self._recorder.record(
-            StageFact(
-                release=str(self._plan.id),
-                stage=given.stage,
+            DeploymentFact(
+                deployment=str(given.id),
                 status=end.status,
+                requested_by=given.requested_by,
                 reason=end.reason,
-                attempt=given.attempt,
+                started_at=began,
+                finished_at=workflow.now(),
             ),
+            self._stage_fact(given.stage, end.reason),
             Event(release=str(self._plan.id), deployment=str(given.id), text=text),
         )
 
     async def _next_change(self) -> None:
-        """Wait until a deployment ended, another is asked for, or a stop; a stop is passed on to what runs."""
+        """Wait until a deployment ended or another is asked for; once a stop is asked, until all have ended."""
         running, requests = len(self._running), len(self._requests)
         if not running:
             return
         self._recorder.show(ReleaseStatus.ACTIVE, _stages(sorted(self._running)), self._standing())
-        if not self._stop.is_asked:
-            await self._stop.wait(lambda: len(self._running) < running or len(self._requests) > requests)
-        if self._stop.request is not None:
-            await self._cancel_running(self._stop.request)
+        await self._stop.wait(lambda: len(self._running) < running or len(self._requests) > requests)
+        if self._stop.is_asked:
+            await self._stop.wait_regardless(lambda: not self._running)
 
     def _standing(self) -> str:
         """How each stage stands, a line each."""
         return "\n".join(f"- {stage}: {status}" for stage, status in self._statuses.items())
 
-    async def _cancel_running(self, request: CancelRequest) -> None:
-        for stage in sorted(self._running):
-            deployment = DeploymentId(release=self._plan.id, stage=stage, attempt=self._attempts[stage])
-            child = workflow.get_external_workflow_handle_for(DeploymentWorkflow.run, deployment.workflow_id)
-            try:
-                await child.signal(DeploymentWorkflow.cancel, request)
-            except ApplicationError:
-                workflow.logger.info("deployment ended before it could be canceled", extra={"stage": stage})
-        await workflow.wait_condition(lambda: not self._running)
-
-    async def _stands(self) -> None:
-        text = "resumed" if self._given.is_resumed else f"release {self._plan.name} started"
+    async def _stands(self, text: str) -> None:
         await self._recorder.record(
             ReleaseFact(
                 release=str(self._plan.id),

@@ -1,17 +1,30 @@
 """Stopping a workflow on request: by our own cancel signal, or by the cancel button of Temporal Web UI.
 
-The SDK can lose a cancellation that arrives together with the end of a child, so every wait also looks at
-``workflow.cancellation_reason()``, which keeps it.
+A cancellation through Temporal interrupts whatever is being waited for, a record half written included, and the SDK
+can lose one that arrives together with the end of a child. So a workflow does its work where no cancellation reaches
+(``to_the_end``), and every wait looks at ``workflow.cancellation_reason()``, which keeps it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from temporalio import workflow
 
 from domain.frozen import Frozen
+
+_T = TypeVar("_T")
+
+
+async def to_the_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do the whole work of a workflow though it may be canceled meanwhile; the work itself looks for a stop."""
+    working = asyncio.create_task(work)
+    while not working.done():
+        with suppress(asyncio.CancelledError):
+            await workflow.wait_condition(working.done)
+    return working.result()
 
 
 class CancelRequest(Frozen):
@@ -51,13 +64,12 @@ class Stop:
             await workflow.wait_condition(lambda: condition() or self.is_asked, timeout=within, timeout_summary=summary)
 
     async def wait_regardless(
-        self, condition: Callable[[], bool], *, within: timedelta, summary: str | None = None
+        self, condition: Callable[[], bool], *, within: timedelta | None = None, summary: str | None = None
     ) -> bool:
         """Wait while stopping; says whether the condition came to hold in time."""
-        try:
-            await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
-        except asyncio.CancelledError:
-            await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
-        except TimeoutError:
-            return False
-        return True
+        until = None if within is None else workflow.now() + within
+        while not condition() and (until is None or workflow.now() < until):
+            left = None if until is None else until - workflow.now()
+            with suppress(asyncio.CancelledError, TimeoutError):
+                await workflow.wait_condition(condition, timeout=left, timeout_summary=summary)
+        return condition()

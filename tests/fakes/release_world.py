@@ -6,7 +6,7 @@ A scripted agent plays the script of a step: ``exit 3`` ends with that code, ``h
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,17 +57,24 @@ from workflows.release import ReleaseEnd, ReleaseInput, ReleaseWorkflow
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+async def _nothing(_: Fact) -> None:
+    return
+
+
 class Tables:
-    """What was recorded: all facts in order, and the latest of each kind."""
+    """What was recorded: all facts in order, and the latest of each kind. ``meanwhile`` happens as a fact is kept."""
 
     def __init__(self) -> None:
         self.facts: list[Fact] = []
+        self.meanwhile: Callable[[Fact], Awaitable[None]] = _nothing
         self._seen: set[tuple[str, str, int]] = set()
 
     @activity.defn
     async def record(self, entry: Entry) -> None:
         key = (entry.workflow_id, entry.run_id, entry.sequence)
         if key not in self._seen:
+            for fact in entry.facts:
+                await self.meanwhile(fact)
             self._seen.add(key)
             self.facts += entry.facts
 
@@ -106,12 +113,21 @@ class Surroundings:
         self.mails: list[AskApprover] = []
         self.pinned: list[PinRequest] = []
         self.missing_artifacts: set[str] = set()
+        self.slow_artifacts: set[str] = set()
+        self.unreachable_artifacts: set[str] = set()
+        self.pin_attempts = 0
         self.absence: str | None = None
 
     @activity.defn
     async def pin_artifact(self, request: PinRequest) -> PinnedArtifact:
+        self.pin_attempts += 1
         if request.alias in self.missing_artifacts:
             raise ApplicationError("there is no job team/nope", type="ArtifactNotFound")
+        if request.alias in self.unreachable_artifacts:
+            raise ApplicationError("ci does not answer", type="SourceUnreachable")
+        while request.alias in self.slow_artifacts:
+            activity.heartbeat()
+            await asyncio.sleep(0.02)
         self.pinned.append(request)
         version = request.version or "142"
         return PinnedArtifact(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fakes.release_world import World
-from fakes.temporal_binaries import TIME_SKIPPING_SERVER
+from fakes.temporal_binaries import DEV_SERVER, TIME_SKIPPING_SERVER
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -28,3 +28,14 @@ async def environment() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture
 async def world(environment: WorkflowEnvironment) -> World:
     return World(environment.client)
+
+
+@pytest.fixture
+async def real_world() -> AsyncIterator[World]:
+    """On a real server, for what the time-skipping one does not do: tell a parent that its child was terminated."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=DEV_SERVER,
+        search_attributes=search_attributes.ALL,
+        data_converter=pydantic_data_converter,
+    ) as started:
+        yield World(started.client)

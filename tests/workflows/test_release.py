@@ -1,9 +1,12 @@
 """A release walks its stage graph."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
-from fakes.release_world import World, plan_of, stage, start, vote
+from fakes.release_world import Handle, World, plan_of, stage, start, vote
 
+from activities.records import Fact, ReleaseFact
 from domain.ids import RELEASE_QUEUE
 from domain.status import ReleaseStatus, StageStatus
 from workflows.release import DeployRequest, ReleaseEnd, ReleaseInput, ReleaseWorkflow
@@ -147,3 +150,167 @@ async def test_the_cancel_button_of_temporal_stops_a_release_in_order(world: Wor
     assert end.status == ReleaseStatus.CANCELED
     assert world.tables.stages() == {"test": "canceled"}
     assert world.agent.held == []
+
+
+ONE_ARTIFACT = {"web": {"jenkins": {"server": "ci", "job": "web"}}}
+PINNED_FIRST = {"pipeline": "webshop", "artifacts": ONE_ARTIFACT, "stages": [stage("test")]}
+
+
+def again(stage_name: str, request_id: str = "1", comment: str = "") -> DeployRequest:
+    return DeployRequest(stage=stage_name, requested_by="dora@example.com", request_id=request_id, comment=comment)
+
+
+async def start_with_short_tasks(world: World, definition: dict[str, Any]) -> Handle:
+    """Start a release that hears signals also while it records for more than a second."""
+    plan = plan_of(definition)
+    return await world.client.start_workflow(
+        ReleaseWorkflow.run,
+        ReleaseInput(plan=plan),
+        id=plan.id.workflow_id,
+        task_queue=RELEASE_QUEUE,
+        task_timeout=timedelta(seconds=1),
+    )
+
+
+async def test_an_artifact_source_that_stays_away_fails_the_release(world: World) -> None:
+    """It is asked again for about two minutes; then the release says what did not answer."""
+    world.surroundings.unreachable_artifacts = {"web"}
+    async with world.running():
+        end = await (await start(world, plan_of(PINNED_FIRST))).result()
+    assert end.status == ReleaseStatus.FAILED
+    assert world.surroundings.pin_attempts == 8
+    assert world.tables.release().reason == "artifacts could not be pinned: ci does not answer"
+    assert world.tables.stages() == {"test": "skipped"}
+
+
+async def test_a_release_is_canceled_while_its_artifacts_are_pinned(world: World, eventually: Any) -> None:
+    """A slow source keeps nobody from stopping the release."""
+    world.surroundings.slow_artifacts = {"web"}
+    async with world.running():
+        handle = await start(world, plan_of(PINNED_FIRST))
+        await eventually(lambda: world.surroundings.pin_attempts)
+        await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com", reason="wrong build"))
+        async with asyncio.timeout(10):
+            end = await handle.result()
+        world.surroundings.slow_artifacts = set()
+    assert end.status == ReleaseStatus.CANCELED
+    assert world.tables.release().reason == "canceled by rita@example.com: wrong build"
+
+
+async def test_a_stage_that_two_people_ask_for_is_deployed_twice_in_turn(world: World) -> None:
+    """Both requests count, one after the other, and the release waits for both."""
+    plan = plan_of({"pipeline": "webshop", "stages": [stage("prod", manual=True)]})
+    handle = await start(world, plan)
+    await handle.signal(ReleaseWorkflow.deploy, again("prod", "1"))
+    await handle.signal(ReleaseWorkflow.deploy, again("prod", "2"))
+    async with world.running():
+        end = await handle.result()
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert world.agent.runs == ["webshop/1/prod/1/deploy/1/1", "webshop/1/prod/2/deploy/1/1"]
+
+
+async def test_a_cancel_as_the_first_deployment_starts_stops_it(world: World) -> None:
+    """The stop reaches a deployment that was only just begun."""
+    handle = await start(world, plan_of({"pipeline": "webshop", "stages": [stage("test", "hang")]}))
+
+    async def cancel_when_started(fact: Fact) -> None:
+        if isinstance(fact, ReleaseFact) and fact.digest:
+            await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com"))
+
+    world.tables.meanwhile = cancel_when_started
+    async with world.running(), asyncio.timeout(20):
+        end = await handle.result()
+    assert end.status == ReleaseStatus.CANCELED
+    assert world.agent.held == []
+
+
+async def test_a_number_of_attempts_that_is_out_of_date_repeats_no_attempt(world: World) -> None:
+    """A resumed release whose attempts were read too early takes the next free number."""
+    plan = plan_of({"pipeline": "webshop", "stages": [stage("test")]})
+    async with world.running():
+        end = await (await start(world, plan)).result()
+        handle = await world.client.start_workflow(
+            ReleaseWorkflow.run,
+            ReleaseInput(plan=plan, statuses=end.stages, attempts={"test": 0}, is_resumed=True),
+            id=plan.id.workflow_id,
+            task_queue=RELEASE_QUEUE,
+            start_signal="deploy",
+            start_signal_args=[again("test")],
+        )
+        async with asyncio.timeout(20):
+            await handle.result()
+    assert world.agent.runs == ["webshop/1/test/1/deploy/1/1", "webshop/1/test/2/deploy/1/1"]
+
+
+async def test_stages_that_may_start_again_are_recorded_so(world: World, eventually: Any) -> None:
+    """Who asks for a stage, and why, is kept; what was skipped because of it is no longer shown as skipped."""
+    plan = plan_of({"pipeline": "webshop", "stages": [stage("test", "hang"), stage("prod", after=("test",))]})
+    skipped = {"test": StageStatus.FAILED, "prod": StageStatus.SKIPPED}
+    async with world.running():
+        handle = await world.client.start_workflow(
+            ReleaseWorkflow.run,
+            ReleaseInput(plan=plan, statuses=skipped, attempts={"test": 1}, is_resumed=True),
+            id=plan.id.workflow_id,
+            task_queue=RELEASE_QUEUE,
+            start_signal="deploy",
+            start_signal_args=[again("test", comment="the disk was full")],
+        )
+        await eventually(lambda: world.agent.runs)
+        assert world.tables.stages()["prod"] == "not started"
+        assert "deployment to test asked for: the disk was full" in world.tables.events()
+        await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com"))
+        await handle.result()
+
+
+async def test_a_deployment_that_was_terminated_is_recorded_as_failed(real_world: World) -> None:
+    """An operator terminated it, so that it could not say itself how it ended."""
+    world = real_world
+    before = {"approval": {"approvers": ["ana@example.com"]}}
+    async with world.running(), asyncio.timeout(20):
+        handle = await start(world, plan_of({"pipeline": "webshop", "stages": [stage("test", before=before)]}))
+        await world.open_approval("webshop/1/test/1/before")
+        await world.client.get_workflow_handle("deployment/webshop/1/test/1").terminate()
+        end = await handle.result()
+    assert end.stages == {"test": StageStatus.FAILED}
+    deployment = world.tables.deployments()["webshop/1/test/1"]
+    assert deployment.status == StageStatus.FAILED
+    assert deployment.finished_at is not None
+
+
+async def test_a_deployment_asked_for_as_the_release_ends_is_not_lost(world: World) -> None:
+    """The request comes while the end is being written down: the release goes on."""
+    handle = await start_with_short_tasks(
+        world, {"pipeline": "webshop", "stages": [stage("test"), stage("prod", manual=True)]}
+    )
+    asked: list[str] = []
+
+    async def ask_at_the_end(fact: Fact) -> None:
+        if isinstance(fact, ReleaseFact) and fact.finished_at and not asked:
+            asked.append("prod")
+            await handle.signal(ReleaseWorkflow.deploy, again("prod"))
+            await asyncio.sleep(1.5)
+
+    world.tables.meanwhile = ask_at_the_end
+    async with world.running():
+        end = await handle.result()
+    assert end.stages == {"test": StageStatus.SUCCEEDED, "prod": StageStatus.SUCCEEDED}
+    assert world.tables.release().status == ReleaseStatus.SUCCEEDED
+
+
+async def test_the_cancel_button_is_heeded_while_the_tables_are_slow(world: World) -> None:
+    """Canceled by an operator in the middle of a record, the release still says how it ended."""
+    handle = await start_with_short_tasks(world, {"pipeline": "webshop", "stages": [stage("test", "hang")]})
+    pressed: list[str] = []
+
+    async def press(fact: Fact) -> None:
+        if isinstance(fact, ReleaseFact) and fact.digest and not pressed:
+            pressed.append("release")
+            await handle.cancel()
+            await asyncio.sleep(1.5)
+
+    world.tables.meanwhile = press
+    async with world.running(), asyncio.timeout(20):
+        end = await handle.result()
+    assert end.status == ReleaseStatus.CANCELED
+    assert world.tables.release().status == ReleaseStatus.CANCELED
+    assert world.tables.stages() == {"test": "skipped"}
