@@ -13,6 +13,7 @@ help:           ## show this list
 	.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 sync: $(if $(findstring .uv,$(UV)),.uv/bin/uv)
+	@test -d .venv || echo "Installing packages into .venv; only the first time, and it may take a minute."
 	@UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet
 
 up: sync        ## run a whole installation on this machine (ARGS=--check: one release end to end, then exit)

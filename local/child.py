@@ -120,7 +120,9 @@ class Child:
             await self._process.wait()
 
     def kill(self) -> None:
-        """End its process group at once."""
+        """End its process group at once, for good."""
+        if self._keeper is not None:
+            self._keeper.cancel()
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ APPROVER = "ana@example.com"
 ADMIN = "admin@example.com"
 PIPELINE = "webshop"
 
-_ROLES = {RELEASER: "releaser", APPROVER: "approver", ADMIN: "admin"}
+ROLES = {RELEASER: "releaser", APPROVER: "approver", ADMIN: "admin"}
 _TOKEN_DAYS = 365
 _HERE = Path(__file__).parent
 
@@ -29,7 +29,7 @@ async def fill(api: ApiClient, memory: Memory) -> Memory:
     await api.put("/groups/ops", {"members": [APPROVER, "otto@example.com"]})
     for file in sorted(examples_folder().glob("*.yaml")):
         await api.post_yaml("/pipelines", file.read_text("utf-8"))
-    people = memory.people or {person: await _token(api, person, role) for person, role in _ROLES.items()}
+    people = memory.people or {person: await _token(api, person, role) for person, role in ROLES.items()}
     return memory.model_copy(update={"people": people})
 
 

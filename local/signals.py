@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Protocol
 
+_SAME_KEY_SECONDS = 0.5
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}
 
 
@@ -42,9 +43,17 @@ async def until_signal(running: Stoppable, work: Coroutine[None, None, int]) -> 
 async def _stop(running: Stoppable, signals: "asyncio.Queue[signal.Signals]") -> None:
     print("stopping", file=sys.stderr, flush=True)
     stopping = asyncio.create_task(running.stop())
-    impatient = asyncio.create_task(signals.get())
+    impatient = asyncio.create_task(_another(signals))
     await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
     if impatient.done():
         running.kill()
     impatient.cancel()
     await stopping
+
+
+async def _another(signals: "asyncio.Queue[signal.Signals]") -> None:
+    """Wait for the signal of a person without patience; the echo of one Ctrl-C, which ``uv run`` passes on, is none."""
+    await asyncio.sleep(_SAME_KEY_SECONDS)
+    while not signals.empty():
+        signals.get_nowait()
+    await signals.get()

@@ -123,3 +123,13 @@ async def test_a_stale_lock_is_no_orphan(said, tmp_path: Path) -> None:
     lock_file(tmp_path, "part").write_text(str(os.getpid()))
     stop_orphans(tmp_path, said.append)
     assert ([], False) == (said, lock_file(tmp_path, "part").exists())
+
+
+async def test_a_child_that_is_killed_on_purpose_stays_dead(begin, said, tmp_path: Path) -> None:
+    """Nobody is told that it died, and nothing starts it again."""
+    child = await begin("import time; time.sleep(60)")
+    pid = pid_of(tmp_path)
+    child.kill()
+    await child.stop()
+    assert ([], 0) == (said, child.deaths)
+    assert pid == pid_of(tmp_path)

@@ -73,15 +73,17 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
 
 async def test_it_starts_tells_and_stops(start: Start, eventually) -> None:
-    """Every part is told when it is ready; Ctrl-C ends them all, and leaves with 130."""
+    """Every part is told when it is ready; Ctrl-C, also with an echo, ends them all in order, and leaves with 130."""
     running = await start()
     await eventually(lambda: running.is_ready)
     for words in (*PARTS, "Console", "Temporal UI", "slw_demo", "slipway logs webshop/1 -f"):
         assert words in running.words
     pids = running.pids
     running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGINT)
     assert 130 == await asyncio.wait_for(running.process.wait(), 20)
     assert [] == [part for part, pid in pids.items() if is_there(pid)]
+    assert "died" not in running.words
 
 
 async def test_the_command_line_finds_it(start: Start, eventually) -> None:
