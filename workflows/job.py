@@ -36,6 +36,7 @@ _OUTCOMES = {
     StepOutcome.UNKNOWN: RunStatus.UNKNOWN,
 }
 DOWNLOAD_TITLE = "Download artifacts"
+_TIME_IS_UP = "the job's time is up"
 
 
 class JobRun:
@@ -154,21 +155,41 @@ class JobRun:
 
     async def _step(self, number: int, step: Step) -> RunStatus:
         if not step.enabled or not should_run(step.condition, self._finished):
-            fact = self._step_fact(number, 1, step.title)
             why = f"its condition is {step.condition}" if step.enabled else "it is not enabled"
-            self._recorder.note(fact.model_copy(update={"status": RunStatus.SKIPPED, "reason": why}))
-            return RunStatus.SKIPPED
+            return self._left_out(number, step, why, RunStatus.SKIPPED)
+        if (over := self._why_over) is not None:
+            return self._left_out(number, step, over, RunStatus.TIMED_OUT if self._is_late else RunStatus.FAILED)
+        status = await self._tries(number, step)
+        if status.is_failure and step.continue_on_error and self._why_over is None:
+            return RunStatus.PARTIALLY_SUCCEEDED
+        return status
+
+    async def _tries(self, number: int, step: Step) -> RunStatus:
         status = await self._try(number, 1, step)
         for again in range(step.retries):
-            if not status.is_failure or self._lease.lost:
+            if not status.is_failure or self._why_over is not None:
                 break
             await self._pause(step, again + 1)
             if self._stop.is_asked:
                 return RunStatus.CANCELED
-            status = await self._try(number, again + 2, step)
-        if status.is_failure and step.continue_on_error and not self._lease.lost:
-            return RunStatus.PARTIALLY_SUCCEEDED
+            if self._why_over is None:
+                status = await self._try(number, again + 2, step)
         return status
+
+    def _left_out(self, number: int, step: Step, why: str, means: RunStatus) -> RunStatus:
+        """Record a step that does not run; what that ``means`` for the job depends on why."""
+        fact = self._step_fact(number, 1, step.title)
+        self._recorder.note(fact.model_copy(update={"status": RunStatus.SKIPPED, "reason": why}))
+        return means
+
+    @property
+    def _is_late(self) -> bool:
+        return self._deadline is not None and workflow.now() >= self._deadline
+
+    @property
+    def _why_over(self) -> str | None:
+        """Why neither another step nor another try may be started; None while they may."""
+        return _TIME_IS_UP if self._is_late else self._lease.lost
 
     async def _pause(self, step: Step, failures: int) -> None:
         """Wait 1, 4, 9 ... seconds before the next try."""
@@ -240,7 +261,7 @@ class JobRun:
             within=AGENT_STOPS_WITHIN,
             summary="the agent stops the step",
         )
-        reason = "the job's time is up" if why == RunStatus.TIMED_OUT else str(self._stop.request)
+        reason = _TIME_IS_UP if why == RunStatus.TIMED_OUT else str(self._stop.request)
         if not ended or not running.done():
             running.cancel()
             return self._run_ended(fact, RunStatus.UNKNOWN, f"{reason}; the agent did not say how it ended")
@@ -259,8 +280,9 @@ class JobRun:
             return self._run_ended(fact, cut_short or RunStatus.FAILED, reason or _explain(error))
         end = running.result()
         status = _OUTCOMES.get(end.outcome) or (RunStatus.FAILED if end.exit_code else RunStatus.SUCCEEDED)
-        if status == RunStatus.CANCELED and cut_short is not None:
-            status = cut_short
+        if status == RunStatus.CANCELED:
+            # Where we did not ask for it, the agent gave the job up by itself.
+            status = cut_short or RunStatus.FAILED
         told = {
             "status": status,
             "exit_code": end.exit_code,
@@ -293,8 +315,8 @@ class JobRun:
         )
 
     async def _ended(self, status: RunStatus, reason: str = "") -> RunStatus:
-        if status == RunStatus.UNKNOWN and not reason:
-            reason = self._lease.lost or ""
+        if status.is_failure and not reason:
+            reason = self._why_over or ""
         if status == RunStatus.CANCELED and not reason:
             reason = str(self._stop.request)
         update = {"status": status, "reason": reason, "waiting_for": "", "finished_at": workflow.now()}

@@ -153,6 +153,10 @@ class ScriptedAgent:
         self.tries = Counter[str]()
         self.held: list[str] = []
         self.most_held = 0
+        self.silent_holds = 0
+        self.dies_at_release = False
+        self.gives_up_after = ""
+        self.holds: list[HoldRequest] = []
         self._released: dict[str, asyncio.Event] = {}
         self._stopped: dict[str, asyncio.Event] = {}
 
@@ -160,6 +164,10 @@ class ScriptedAgent:
     async def hold_agent(self, request: HoldRequest) -> HoldEnded:
         info = activity.info()
         assert info.workflow_id
+        self.holds.append(request)
+        if self.silent_holds:
+            self.silent_holds -= 1
+            return await _for_ever()
         released = self._released.setdefault(request.lease_id, asyncio.Event())
         self.held.append(request.lease_id)
         self.most_held = max(self.most_held, len(self.held))
@@ -170,6 +178,8 @@ class ScriptedAgent:
             while not released.is_set():
                 activity.heartbeat()
                 await asyncio.sleep(0.02)
+            if self.dies_at_release:
+                await _for_ever()
         finally:
             self.held.remove(request.lease_id)
         return HoldEnded(why="released")
@@ -191,6 +201,8 @@ class ScriptedAgent:
     async def run_step(self, request: RunStep) -> StepEnd:
         self.runs.append(request.run_id)
         self.requests.append(request)
+        if request.run_id == self.gives_up_after:
+            await self._give_up(request)
         self.tries[request.script] += 1
         word, _, argument = request.script.partition(" ")
         if word == "hang":
@@ -201,6 +213,13 @@ class ScriptedAgent:
             return _end(StepOutcome.EXITED, int(self.tries[request.script] <= int(argument)))
         return _end(StepOutcome.EXITED, 0)
 
+    async def _give_up(self, request: RunStep) -> None:
+        """End the hold, and the step only when that has been heard."""
+        self._released[request.lease_id].set()
+        while request.lease_id in self.held:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+
     async def _hang(self, request: RunStep) -> StepEnd:
         stopped = self._stopped.setdefault(request.run_id, asyncio.Event())
         while not stopped.is_set():
@@ -210,6 +229,12 @@ class ScriptedAgent:
 
     def activities(self) -> list[Any]:
         return [self.hold_agent, self.release_agent, self.cancel_step, self.download_artifacts, self.run_step]
+
+
+async def _for_ever() -> HoldEnded:
+    """What an agent that died says."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 def _end(outcome: StepOutcome, code: int) -> StepEnd:

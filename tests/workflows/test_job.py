@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from fakes.release_world import World, plan_of, start
+from fakes.release_world import World, plan_of, start, vote
 
+from domain.approval import Moment
 from domain.status import ReleaseStatus, RunStatus
 
 JOB = "webshop/1/test/1/deploy"
@@ -82,3 +83,52 @@ async def test_variables_reach_the_steps_and_secrets_only_by_name(world: World) 
     assert first.secrets == {"DB": "webshop/db"}
     assert second.secrets == {}
     assert first.timeout == timedelta(hours=1)
+
+
+async def test_nothing_is_tried_again_once_the_time_of_the_job_is_up(world: World) -> None:
+    """Neither retries nor later steps start only to be killed."""
+    steps = [{"run": "hang", "retries": 2}, {"run": "clean up", "condition": "always"}]
+    async with world.running():
+        await (await start(world, plan_of(one_job(*steps, timeout="1s")))).result()
+    assert world.agent.runs == [f"{JOB}/1/1"]
+    assert world.tables.steps()[f"{JOB}/2/1"].reason == "the job's time is up"
+    job = world.tables.jobs()[JOB]
+    assert (job.status, job.reason) == (RunStatus.TIMED_OUT, "the job's time is up")
+
+
+async def test_a_job_whose_agent_died_before_it_said_a_word_is_offered_again(real_world: World) -> None:
+    """Nothing has run, so another agent may take the job, as another lease."""
+    world = real_world
+    world.agent.silent_holds = 1
+    async with world.running():
+        end = await (await start(world, plan_of(one_job({"run": "deploy"})))).result()
+    assert end.status == ReleaseStatus.SUCCEEDED
+    first, second = world.agent.holds
+    assert first.lease_id != second.lease_id
+    assert world.tables.jobs()[JOB].lease_id == second.lease_id
+
+
+async def test_an_agent_that_dies_while_it_is_given_back_is_not_taken_again(real_world: World) -> None:
+    """The job has ended: nobody holds the agent on while people think about the deployment."""
+    world = real_world
+    world.agent.dies_at_release = True
+    definition = one_job({"run": "deploy"})
+    definition["stages"][0]["after_deployment"] = {"approval": {"approvers": ["ana@example.com"]}}
+    async with world.running():
+        handle = await start(world, plan_of(definition))
+        await vote(world, "webshop/1/test/1", "ana@example.com", moment=Moment.AFTER)
+        end = await handle.result()
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert len(world.agent.holds) == 1
+
+
+async def test_steps_left_when_the_agent_gives_the_job_up_are_not_started(world: World) -> None:
+    """The job fails and says so; nothing is sent to an agent that does not hold it."""
+    world.agent.gives_up_after = f"{JOB}/1/1"
+    steps = [{"run": "deploy"}, {"run": "flaky 0", "retries": 1}, {"run": "clean up", "condition": "always"}]
+    async with world.running():
+        end = await (await start(world, plan_of(one_job(*steps)))).result()
+    assert end.status == ReleaseStatus.FAILED
+    assert world.agent.runs == [f"{JOB}/1/1"]
+    assert world.tables.steps()[f"{JOB}/3/1"].status == RunStatus.SKIPPED
+    assert world.tables.jobs()[JOB].reason == "released"
