@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.services import Services
 from domain.ids import ReleaseId
+from domain.nearest import did_you_mean
 from domain.pipeline import Pipeline
 from domain.refusal import NotFound, Refusal
 from domain.release import ReleasePlan, ReleaseRequest, freeze
@@ -90,7 +91,8 @@ async def _keep(services: Services, order: Order) -> ReleasePlan | None:
 async def _freeze(session: AsyncSession, services: Services, order: Order) -> ReleasePlan:
     revision = await pipelines.latest(session, order.pipeline)
     if revision is None:
-        raise NoSuchPipeline(f"there is no pipeline {order.pipeline}")
+        known = [row.name for row in await pipelines.all_pipelines(session)]
+        raise NoSuchPipeline(f"there is no pipeline {order.pipeline}{did_you_mean(order.pipeline, known)}")
     number = await releases.next_number(session, order.pipeline)
     return freeze(
         Pipeline.model_validate(revision.definition),

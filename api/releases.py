@@ -18,6 +18,7 @@ from api.release_start import KEY_REUSED, KeyReused, Order, make_release, start
 from api.services import Services, ServicesHere
 from api.views import ReleasePage, ReleaseView
 from domain.ids import SLUG_PATTERN, ReleaseId
+from domain.nearest import did_you_mean
 from domain.pipeline import VariableName
 from domain.refusal import Kind, NotFound, Refusal
 from domain.release import ReleasePlan, ReleaseRequest
@@ -206,8 +207,9 @@ async def _resumed(services: Services, release: ReleaseId, stage: str) -> Releas
         stages = await releases.stages(session, release)
     if row.status == ReleaseStatus.ABANDONED:
         raise Abandoned(f"release {release} is abandoned")
-    if stage not in {known.stage for known in stages}:
-        raise NoSuchStage(f"release {release} has no stage {stage}")
+    names = [known.stage for known in stages]
+    if stage not in names:
+        raise NoSuchStage(f"release {release} has no stage {stage}{did_you_mean(stage, names)}")
     return ReleaseInput(
         plan=ReleasePlan.model_validate(row.plan),
         statuses={known.stage: _carried(StageStatus(known.status)) for known in stages},

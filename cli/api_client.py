@@ -162,7 +162,8 @@ def _message(problem: Mapping[str, object]) -> str:
     head = one_line(str(problem.get("detail") or problem.get("title") or ""))
     errors = problem.get("errors")
     details = [_detail(error) for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-    return "\n".join([head, *(f"  {detail}" for detail in details)]).strip("\n")
+    news = [detail for detail in details if detail not in head]
+    return "\n".join([head, *(f"  {detail}" for detail in news)]).strip("\n")
 
 
 def _detail(error: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 
 import typer
 
+from cli import identifiers
 from cli.answers import Approval, Receipt, Release
 from cli.api_client import ApiClient
 from cli.exit_codes import ExitCode
@@ -16,7 +17,12 @@ from cli.screen import Output, OutputFormat, examples, print_fields, print_json,
 from cli.session import api_of
 
 ApprovalId = Annotated[
-    str, typer.Argument(metavar="APPROVAL", help="As `slipway approvals` lists it: webshop/41/prod/1/before.")
+    str,
+    typer.Argument(
+        metavar="APPROVAL",
+        help="As `slipway approvals` lists it: webshop/41/prod/1/before.",
+        callback=identifiers.approval,
+    ),
 ]
 Comment = Annotated[str, typer.Option(help="For the history; everybody who sees the release reads it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -154,7 +154,16 @@ def _print_release(api: ApiClient, parts: list[str], printer: LogPrinter, *, fol
         if not fresh:
             time.sleep(_LOOK_EVERY_SECONDS)
     if not printed:
+        _refuse_unknown_stage(release, parts)
         say(f"nothing was printed yet under {under}")
+
+
+def _refuse_unknown_stage(release: Release, parts: list[str]) -> None:
+    stages = [stage["stage"] for stage in release["stages"]]
+    for stage in parts[_RELEASE_ID_PARTS : _RELEASE_ID_PARTS + 1]:
+        if stage not in stages:
+            hint = f"its stages: {', '.join(stages)}"
+            raise Failure(ExitCode.MISUSE, f"release {release['id']} has no stage {one_line(stage)}", hint)
 
 
 def _look(api: ApiClient, release_id: str, *, patient: bool) -> Release:

@@ -19,6 +19,7 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Pipeline f
 Name = Annotated[str, typer.Argument(metavar="PIPELINE")]
 
 _CREATED = 201
+_LONGEST_FILE_NAME = 200
 
 
 @app.command(epilog=examples("slipway pipeline validate pipeline.yaml", "slipway pipeline validate examples/*.yaml"))
@@ -34,7 +35,8 @@ def apply(context: typer.Context, files: Files, output: Output = OutputFormat.TE
     api = api_of(context)
     for file in files:
         headers = {"Content-Type": "application/yaml"}
-        response = api.send("POST", "/api/v1/pipelines", content=_content(file), headers=headers)
+        query = {"file": str(file)[-_LONGEST_FILE_NAME:]}
+        response = api.send("POST", "/api/v1/pipelines", content=_content(file), query=query, headers=headers)
         stored = response.json()
         if output == OutputFormat.JSON:
             print_json(stored)

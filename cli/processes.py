@@ -8,8 +8,7 @@ import typer
 
 from cli.screen import examples
 
-_PASS_ON = {"ignore_unknown_options": True}
-_PASS_ON_HELP_TOO = {**_PASS_ON, "help_option_names": []}
+_PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 
 Arguments = Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]", help="Passed on; try --help.")]
 
@@ -25,24 +24,29 @@ def up(arguments: Arguments = None) -> None:
     become("local.up", arguments or [])
 
 
-def api(arguments: Arguments = None) -> None:
-    """Run the API and the console."""
-    become("api", arguments or [])
+def api() -> None:
+    """Run the API and the console. Its settings are environment variables, as .env.example lists them."""
+    become("api", [])
 
 
-def worker(arguments: Arguments = None) -> None:
-    """Run a release worker: it walks releases through their stages."""
-    become("workers.release", arguments or [])
+def worker() -> None:
+    """Run a release worker, which walks releases through their stages. Its settings are environment variables."""
+    become("workers.release", [])
 
 
-def agent(arguments: Arguments = None) -> None:
-    """Run an agent on this machine: it does the jobs of deployments."""
-    become("workers.agent", arguments or [])
+def agent() -> None:
+    """Run an agent on this machine, for the jobs of deployments. Its settings are environment variables."""
+    become("workers.agent", [])
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command(epilog=examples("slipway up", "slipway up --check"), context_settings=_PASS_ON_HELP_TOO)(up)
-    app.command(epilog=examples("SLIPWAY_SECRET_KEY=... slipway api"), context_settings=_PASS_ON)(api)
-    app.command(epilog=examples("SLIPWAY_SECRET_KEY=... slipway worker"), context_settings=_PASS_ON)(worker)
-    app.command(epilog=examples("SLIPWAY_AGENT_ENROLMENT_TOKEN=... slipway agent"), context_settings=_PASS_ON)(agent)
+    app.command(epilog=examples("slipway up", "slipway up --check"), context_settings=_PASS_ON)(up)
+    app.command(epilog=examples("SLIPWAY_SECRET_KEY=... slipway api"))(api)
+    app.command(epilog=examples("SLIPWAY_SECRET_KEY=... slipway worker"))(worker)
+    app.command(
+        epilog=examples(
+            "SLIPWAY_AGENT_ENROLMENT_TOKEN=$(slipway agent-token create) slipway agent   at first",
+            "slipway agent                                                                  ever after",
+        )
+    )(agent)

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 import typer
 
+from cli import identifiers
 from cli.answers import Deployment, Release
 from cli.api_client import ApiClient
 from cli.durations import seconds
@@ -18,7 +19,9 @@ from cli.watch import watch as watch_to_the_end
 
 app = typer.Typer(help="Make, watch and end releases.", no_args_is_help=True, cls=SlipwayGroup)
 
-ReleaseId = Annotated[str, typer.Argument(metavar="RELEASE", help="Pipeline and number: webshop/41.")]
+ReleaseId = Annotated[
+    str, typer.Argument(metavar="RELEASE", help="Pipeline and number: webshop/41.", callback=identifiers.release)
+]
 Timeout = Annotated[str, typer.Option(metavar="DURATION", help="Stop watching after 90s, 10m, 3h (exit code 124).")]
 
 _ASK_AGAIN = 3

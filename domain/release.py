@@ -10,6 +10,7 @@ from domain.approval import Asked
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.ids import ReleaseId
+from domain.nearest import did_you_mean
 from domain.pipeline import Pipeline, PlainVariable
 from domain.refusal import Refusal
 
@@ -103,18 +104,25 @@ def _check(pipeline: Pipeline, request: ReleaseRequest) -> None:
     known = {stage.stage for stage in pipeline.stages}
     for stage in request.manual_stages:
         if stage not in known:
-            raise UnknownStage(f"pipeline {pipeline.pipeline} has no stage {stage}")
+            raise UnknownStage(f"pipeline {pipeline.pipeline} has no stage {stage}{did_you_mean(stage, known)}")
     _check_versions(pipeline, request)
     for name in request.variables:
         variable = pipeline.variables.get(name)
         if not (isinstance(variable, PlainVariable) and variable.settable):
-            raise VariableNotSettable(f"variable {name} may not be set for a release of {pipeline.pipeline}")
+            raise VariableNotSettable(_not_settable(pipeline, name))
+
+
+def _not_settable(pipeline: Pipeline, name: str) -> str:
+    text = f"variable {name} may not be set for a release of {pipeline.pipeline}"
+    settable = [name for name, v in pipeline.variables.items() if isinstance(v, PlainVariable) and v.settable]
+    return text + (did_you_mean(name, settable) if name not in pipeline.variables else "")
 
 
 def _check_versions(pipeline: Pipeline, request: ReleaseRequest) -> None:
     for alias in request.versions:
         if alias not in pipeline.artifacts:
-            raise UnknownArtifact(f"pipeline {pipeline.pipeline} has no artifact {alias}")
+            guess = did_you_mean(alias, pipeline.artifacts)
+            raise UnknownArtifact(f"pipeline {pipeline.pipeline} has no artifact {alias}{guess}")
     for alias, artifact in pipeline.artifacts.items():
         if (request.versions.get(alias) or artifact.version) == "ask":
             raise VersionMissing(f"name the version of artifact {alias}: its pipeline asks for it")

@@ -90,3 +90,10 @@ def test_an_empty_inbox_says_so(api: ApiServer, run) -> None:
     api.on("GET /api/v1/approvals", Answer({"items": [], "next_cursor": None}))
     result = run("approvals")
     assert ("", "nothing waits for you\n") == (result.stdout, result.stderr)
+
+
+def test_what_is_no_approval_is_answered_with_how_it_is_written(run) -> None:
+    """A deployment has two approvals at most, and a person must say which."""
+    result = run("approve", "webshop/41/prod")
+    assert 2 == result.exit_code
+    assert "webshop/41/prod/1/before" in result.stderr

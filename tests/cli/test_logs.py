@@ -94,3 +94,12 @@ def test_following_bridges_a_restart_of_the_api(api: ApiServer, run, release) ->
 def test_half_an_id_is_misuse(run) -> None:
     """A pipeline alone names no release."""
     assert 2 == run("logs", "webshop").exit_code
+
+
+def test_a_stage_that_is_not_there_is_misuse(api: ApiServer, run, release) -> None:
+    """Nothing printed yet is another thing than nothing that could ever print; the stages are named."""
+    api.on("GET /api/v1/releases/webshop/41", Answer(release | {"deployments": []}))
+    assert 0 == run("logs", "webshop/41/prod").exit_code
+    result = run("logs", "webshop/41/prd")
+    assert 2 == result.exit_code
+    assert "has no stage prd\nhint: its stages: test" in result.stderr

@@ -61,10 +61,23 @@ def test_validation_needs_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [["-m", "authoring", "a.yaml", "b.yaml"]] == started
 
 
-@pytest.mark.parametrize(("command", "module"), [("up", "local.up"), ("api", "api"), ("worker", "workers.release")])
-def test_processes_are_started_with_all_arguments(command: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installation_is_started_with_all_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Options of the other program reach it untouched."""
     started = []
     monkeypatch.setattr("cli.processes.os.execv", lambda program, words: started.append((program, words)))
-    CliRunner().invoke(app, [command, "--some-option", "value"])
-    assert [(sys.executable, [sys.executable, "-m", module, "--some-option", "value"])] == started
+    CliRunner().invoke(app, ["up", "--some-option", "value"])
+    assert [(sys.executable, [sys.executable, "-m", "local.up", "--some-option", "value"])] == started
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("api", "api"), ("worker", "workers.release"), ("agent", "workers.agent")]
+)
+def test_processes_take_their_settings_from_the_environment(
+    command: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option would be ignored by them, so it is refused here."""
+    started = []
+    monkeypatch.setattr("cli.processes.os.execv", lambda _, words: started.append(words[1:]))
+    assert 2 == CliRunner().invoke(app, [command, "--some-option"]).exit_code
+    assert 0 == CliRunner().invoke(app, [command]).exit_code
+    assert [["-m", module]] == started

@@ -119,3 +119,18 @@ def test_names_cannot_command_the_terminal(api: ApiServer, run, release) -> None
     shown = run("release", "show", "webshop/41").stdout
     assert "name:         xy\n" in shown
     assert not {"\x1b", "\r", "\u202e", "\x07"} & set(shown)
+
+
+@pytest.mark.parametrize("written", ["webshop", "webshop-41", "webshop/x", "webshop/41/prod"])
+def test_what_is_no_release_is_answered_with_how_it_is_written(run, written: str) -> None:
+    """Nobody is asked; the person sees the right shape."""
+    result = run("release", "show", written)
+    assert 2 == result.exit_code
+    assert "webshop/41" in result.stderr
+
+
+def test_a_sentence_is_told_once(api: ApiServer, run) -> None:
+    """A refusal whose only error is the refusal itself repeats nothing."""
+    error = {"message": "must be a status"}
+    api.on("GET /api/v1/releases", problem(422, "Flawed", "status: must be a status", [error]))
+    assert "error: status: must be a status\n" == run("release", "list", "--status", "x").stderr

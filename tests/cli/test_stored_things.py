@@ -14,6 +14,7 @@ def test_apply_sends_the_file_as_written(api: ApiServer, run, tmp_path: Path) ->
     api.on("POST /api/v1/pipelines", Answer({"pipeline": "webshop", "revision": 3}, 201))
     assert "webshop: stored as revision 3\n" == run("pipeline", "apply", str(file)).stdout
     sent = api.asked("POST /api/v1/pipelines")[0]
+    assert str(file) == sent.query["file"]
     assert (file.read_bytes(), "application/yaml") == (sent.body, sent.headers["content-type"])
 
 

@@ -95,8 +95,12 @@ def test_those_asked_come_with_the_addresses_that_may_answer() -> None:
 @pytest.mark.parametrize(
     ("request_", "refusal", "words"),
     [
-        (ReleaseRequest(versions={"web": "1"}, manual_stages=("prdo",)), UnknownStage, "has no stage prdo"),
-        (ReleaseRequest(versions={"web": "1", "wbe": "2"}), UnknownArtifact, "has no artifact wbe"),
+        (
+            ReleaseRequest(versions={"web": "1"}, manual_stages=("prdo",)),
+            UnknownStage,
+            "has no stage prdo; did you mean prod?",
+        ),
+        (ReleaseRequest(versions={"web": "1", "wbe": "2"}), UnknownArtifact, "has no artifact wbe; did you mean web?"),
         (ReleaseRequest(), VersionMissing, "name the version of artifact web"),
         (ReleaseRequest(versions={"web": ""}), VersionMissing, "name the version of artifact web"),
         (ReleaseRequest(versions={"web": "ask"}), VersionMissing, "name the version of artifact web"),

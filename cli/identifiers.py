@@ -1,0 +1,26 @@
+"""Ids as people type them: checked before anybody is asked, so that a slip is answered with how it is written."""
+
+import re
+
+import typer
+
+_NAME = r"[^/\s]+"
+_RELEASE = re.compile(rf"{_NAME}/\d+")
+_APPROVAL = re.compile(rf"{_NAME}/\d+/{_NAME}/\d+/(before|after)")
+
+
+def release(written: str) -> str:
+    """Raises BadParameter unless it is ``webshop/41``."""
+    return _checked(written, _RELEASE, "no release: write pipeline and number, as in webshop/41")
+
+
+def approval(written: str) -> str:
+    """Raises BadParameter unless it is ``webshop/41/prod/1/before``."""
+    return _checked(written, _APPROVAL, "no approval: write it as `slipway approvals` does, webshop/41/prod/1/before")
+
+
+def _checked(written: str, shape: re.Pattern[str], words: str) -> str:
+    found = written.strip().strip("/")
+    if not shape.fullmatch(found):
+        raise typer.BadParameter(f"{written!r} names {words}")
+    return found
