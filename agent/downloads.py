@@ -194,7 +194,7 @@ class ArtifactDownloads:
         folder.mkdir(parents=True)
         incoming.mkdir(exist_ok=True)
         size = _size(sum(entry.size for entry in manifest.files))
-        log.line(f"Downloading {item.alias} {manifest.version}: {len(manifest.files)} files, {size}")
+        log.line(f"Downloading {item.alias} {manifest.version}: {_counted(len(manifest.files))}, {size}")
         source = self._open_source(manifest.source, item.connection)
         return [
             _Fetch(
@@ -283,7 +283,7 @@ def _stream(fetch: _Fetch, is_stopped: Callable[[], bool]) -> None:
 def _unpack_all(folder: Path, log: FetchLog) -> None:
     for archive in sorted(path for path in folder.rglob("*") if path.is_file() and is_archive(path)):
         count = unpack(archive, archive.parent)
-        log.line(f"  unpacked {archive.relative_to(folder.parent)}: {count} files")
+        log.line(f"  unpacked {archive.relative_to(folder.parent)}: {_counted(count)}")
 
 
 async def _outcome(fetching: "asyncio.Task[None]") -> tuple[StepOutcome, str]:
@@ -303,3 +303,7 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def _counted(files: int) -> str:
+    return f"{files} file{'' if files == 1 else 's'}"

@@ -127,14 +127,16 @@ def _nodes(pipeline: Pipeline) -> Mapping[str, object]:
 
 def _asks_for(stage: Stage) -> str:
     """What a stage wants from people, in a few words."""
-    moments = [
-        "before" if stage.before.approval else "",
-        "after" if stage.after_deployment.approval else "",
-    ]
-    asked = " and ".join(filter(None, moments))
-    if asked:
-        return f"approval {asked}" + (", by hand" if stage.manual else "")
-    return "by hand" if stage.manual else "by itself"
+    start = "by hand" if stage.manual else "by itself"
+    match (stage.before.approval is not None, stage.after_deployment.approval is not None):
+        case (False, False):
+            return start
+        case _ if stage.manual:
+            return f"{start}, approval"
+        case (True, True):
+            return "approval twice"
+        case (before, _):
+            return "approval before" if before else "approval after"
 
 
 def _look(stage: Stage) -> Look:

@@ -11,11 +11,12 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class Underway:
-    """One deployment that waits or runs."""
+    """One deployment that waits or runs: for something, or because of an obstacle, which is a sentence."""
 
     stage: str
     status: StageStatus
     waiting_for: str
+    obstacle: str = ""
 
 
 def sentence(waiting_for: str, underway: Iterable[Underway]) -> str:
@@ -29,6 +30,8 @@ def sentence(waiting_for: str, underway: Iterable[Underway]) -> str:
 
 
 def _part(one: Underway) -> str:
+    if one.obstacle:
+        return f"{one.stage} waits: {one.obstacle}"
     if one.waiting_for:
         return f"{one.stage} waits for {one.waiting_for}"
     return f"{one.stage} waits" if one.status == StageStatus.WAITING else f"{one.stage} is being deployed"
@@ -40,5 +43,6 @@ def underway_of(release: ReleaseView) -> list[Underway]:
     for deployment in release.deployments:
         if deployment.status.is_running:
             waiting = next((j.waiting_for for j in deployment.jobs if j.status == RunStatus.WAITING), "")
-            found.append(Underway(deployment.stage, deployment.status, deployment.waiting_for or waiting))
+            obstacle = "" if deployment.waiting_for else waiting
+            found.append(Underway(deployment.stage, deployment.status, deployment.waiting_for, obstacle))
     return found
