@@ -119,7 +119,10 @@ class LeaseDesk(Protocol):
     """The agent's slots and who holds them. A lease outlives the hold that took it, by its ``rejoin`` at most."""
 
     def take(self, request: HoldRequest, queue: str) -> int:
-        """Take a slot, or the lease that is held already; returns the number of this hold. Raises AgentBusy."""
+        """Take a slot, or the lease that is held already; returns the number of this hold.
+
+        Raises AgentBusy, and LeaseGone on the agent's own queue, where nothing new is taken.
+        """
         ...
 
     async def ended(self, lease_id: str, hold: int) -> str:

@@ -7,7 +7,7 @@ from itertools import count
 
 import structlog
 
-from activities.agent_job import AgentBusy, HoldRequest
+from activities.agent_job import AgentBusy, HoldRequest, LeaseGone
 from agent.leases import Lease, Leases
 from agent.queue_slots import SlotPool
 from domain.ids import agent_queue
@@ -28,6 +28,7 @@ class Desk:
         end_runs: Callable[[str], Awaitable[None]],
         end_again_seconds: float = _END_AGAIN_SECONDS,
     ) -> None:
+        self._agent = agent
         self._own_queue = agent_queue(agent)
         self._leases = leases
         self._pool = pool
@@ -49,7 +50,7 @@ class Desk:
         if lease is not None and lease.is_ending:
             raise AgentBusy(f"lease {request.lease_id} is just being ended here")
         if lease is None:
-            lease = self._new_lease(request)
+            lease = self._new_lease(request, queue)
         self._resolve(request.lease_id, "another hold took the lease over")
         lease.has_permit = queue != self._own_queue
         self._give_up_at.pop(request.lease_id, None)
@@ -94,7 +95,10 @@ class Desk:
         while len(self._leases):
             await self._pool.wait_for_change()
 
-    def _new_lease(self, request: HoldRequest) -> Lease:
+    def _new_lease(self, request: HoldRequest, queue: str) -> Lease:
+        if queue == self._own_queue:
+            # Who comes back for a lease expects its workspace and its runs, and they are gone.
+            raise LeaseGone(f"agent {self._agent} gave {request.lease_id} up")
         if self._pool.is_full:
             raise AgentBusy("all slots of this agent are taken")
         _log.info("lease taken", lease=request.lease_id)

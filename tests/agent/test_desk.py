@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.agent_job import AgentBusy, HoldRequest
+from activities.agent_job import AgentBusy, HoldRequest, LeaseGone
 from agent.desk import Desk
 from agent.leases import Leases
 from agent.queue_slots import SlotPool
@@ -98,6 +98,16 @@ async def test_a_lease_that_is_being_ended_cannot_be_taken(office: Office, hold:
     office.may_end.set()
     await ending
     office.desk.take(request, QUEUE)
+
+
+async def test_a_lease_that_was_given_up_is_not_made_anew_for_who_comes_back(office: Office, hold: Hold) -> None:
+    """Its workspace and its runs are gone: a step that was started in it must not be started again."""
+    request = hold()
+    office.desk.take(request, QUEUE)
+    await office.desk.give_back(request.lease_id, "nobody came back to hold it")
+    with pytest.raises(LeaseGone):
+        office.desk.take(request, "agent/web-1")
+    assert 0 == len(office.leases)
 
 
 async def test_a_lease_nobody_comes_back_for_is_given_up(office: Office, hold: Hold, eventually: Eventually) -> None:
