@@ -129,7 +129,7 @@ class TemporalOrchestrator:
             await handle.signal(DeploymentWorkflow.vote, cast, rpc_timeout=_ANSWER_WITHIN)
         try:
             async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
-                query = ReceiptQuery(moment=moment, vote_id=vote.vote_id)
+                query = ReceiptQuery(moment=moment, vote_id=vote.vote_id, voter=vote.voter)
                 return await handle.query(DeploymentWorkflow.receipt, query, rpc_timeout=_RECEIPT_WITHIN)
         except (*_AWAY, WorkflowQueryFailedError):
             return None  # the signal is durable; a worker counts it when there is one

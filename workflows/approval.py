@@ -46,6 +46,7 @@ class ReceiptQuery(Frozen):
 
     moment: Moment
     vote_id: str
+    voter: str
 
 
 class Approvals:
@@ -60,22 +61,22 @@ class Approvals:
         self._recorder = recorder
         self._stop = stop
         self._open: dict[Moment, Approval] = {}
-        self._receipts: dict[tuple[Moment, str], Receipt] = {}
+        self._receipts: dict[tuple[Moment, str, str], Receipt] = {}
 
     def vote(self, cast: CastVote) -> None:
-        """Take a vote. The same vote again gets the same receipt."""
-        key = (cast.moment, cast.vote.vote_id)
-        if key in self._receipts:
-            return
+        """Take a vote. One that was counted keeps its receipt; one that was refused may come again."""
+        key = (cast.moment, cast.vote.vote_id, cast.vote.voter)
         approval = self._open.get(cast.moment)
         if approval is None:
             message = f"Nobody is asked {cast.moment} this deployment at the moment."
             self._receipts[key] = Receipt(vote_id=cast.vote.vote_id, kind=ReceiptKind.NOT_OPEN, message=message)
             return
-        self._open[cast.moment], self._receipts[key] = answer(approval, cast.vote, workflow.now())
+        self._open[cast.moment], receipt = answer(approval, cast.vote, workflow.now())
+        if receipt.kind != ReceiptKind.ALREADY_COUNTED:
+            self._receipts[key] = receipt
 
     def receipt(self, query: ReceiptQuery) -> Receipt | None:
-        return self._receipts.get((query.moment, query.vote_id))
+        return self._receipts.get((query.moment, query.vote_id, query.voter))
 
     async def verdict(self, moment: Moment, policy: ApprovalPolicy) -> Approval:
         """Ask, wait, and return the decided approval. Asking to stop decides it as canceled."""

@@ -319,7 +319,7 @@ async def vote(
     )
     handle = world.client.get_workflow_handle_for(DeploymentWorkflow.run, DeploymentId.parse(deployment).workflow_id)
     await handle.signal(DeploymentWorkflow.vote, cast)
-    query = ReceiptQuery(moment=moment, vote_id=cast.vote.vote_id)
+    query = ReceiptQuery(moment=moment, vote_id=cast.vote.vote_id, voter=voter)
     receipt = await handle.query(DeploymentWorkflow.receipt, query)
     assert receipt is not None
     return receipt

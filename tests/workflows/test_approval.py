@@ -132,3 +132,27 @@ async def test_approvers_in_sequence_are_asked_one_after_the_other(world: World,
         await eventually(lambda: len(world.surroundings.mails) == 2)
         await vote(world, DEPLOYMENT, "ben@example.com", vote_id="in turn")
         await handle.result()
+
+
+async def test_a_refused_vote_may_be_cast_again_when_its_time_has_come(world: World) -> None:
+    """Answering too early does not use the answer up: pages send the same one again."""
+    policy = {"approvers": ["ana@example.com", "bob@example.com"], "order": "in_sequence"}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        early = await vote(world, DEPLOYMENT, "bob@example.com")
+        await vote(world, DEPLOYMENT, "ana@example.com")
+        again = await vote(world, DEPLOYMENT, "bob@example.com")
+        end = await handle.result()
+    assert (early.kind, again.kind) == (ReceiptKind.NOT_ASKED_YET, ReceiptKind.COUNTED)
+    assert end.status == ReleaseStatus.SUCCEEDED
+
+
+async def test_an_id_of_a_vote_belongs_to_nobody(world: World) -> None:
+    """Callers choose the ids: two people with the same one both count."""
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": ["ana@example.com", "bob@example.com"]})))
+        await vote(world, DEPLOYMENT, "ana@example.com", vote_id="1")
+        second = await vote(world, DEPLOYMENT, "bob@example.com", vote_id="1")
+        end = await handle.result()
+    assert second.kind == ReceiptKind.COUNTED
+    assert end.status == ReleaseStatus.SUCCEEDED
