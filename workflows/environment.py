@@ -9,6 +9,7 @@ from activities.turns import EnvironmentQueues, Holders
 from domain.frozen import Frozen
 from domain.queueing import Ticket, next_turns
 from workflows.options import TURN_RETRY, TURN_TIMEOUT
+from workflows.stopping import to_the_end
 from workflows.turn import TurnGranted, TurnQueued, TurnSuperseded
 
 _LOOK_EVERY = timedelta(seconds=60)
@@ -33,16 +34,25 @@ class EnvironmentWorkflow:
 
     @workflow.run
     async def run(self, state: EnvironmentState | None = None) -> None:  # noqa: ARG002  init took it
+        # Whoever waits would wait for ever if the queue could be canceled under them.
+        await to_the_end(self._serve())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._is_in_use:
+            workflow.continue_as_new(self._state)
+
+    async def _serve(self) -> None:
+        """Hand out turns until nobody wants any, or the history has become long."""
         while True:
             await self._hand_out()
             if not self._is_settled:
                 continue
-            if not self._state.holders and not self._state.waiting:
+            if not self._is_in_use or workflow.info().is_continue_as_new_suggested():
                 return
-            if workflow.info().is_continue_as_new_suggested():
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(self._state)
             await self._next_change()
+
+    @property
+    def _is_in_use(self) -> bool:
+        return bool(self._state.holders or self._state.waiting)
 
     async def _hand_out(self) -> None:
         self._is_settled = True

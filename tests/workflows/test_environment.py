@@ -1,5 +1,6 @@
 """The queue in front of an environment."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -90,3 +91,17 @@ async def test_a_shared_environment_takes_as_many_as_it_says(world: World, event
         for number, handle in enumerate(handles, start=1):
             await vote(world, f"webshop/{number}/prod/1", "ana@example.com")
             assert (await handle.result()).status == ReleaseStatus.SUCCEEDED
+
+
+async def test_the_cancel_button_does_not_lose_the_queue(world: World, eventually: Any) -> None:
+    """Who waits for a turn would wait for ever if the environment's workflow could be canceled under them."""
+    async with world.running(), asyncio.timeout(30):
+        first = await start(world, plan_of(guarded(), 1))
+        await eventually(lambda: world.surroundings.mails)
+        second = await start(world, plan_of(guarded(), 2))
+        await eventually(lambda: "held by" in str(world.tables.waited_for()))
+        await world.client.get_workflow_handle("environment/webshop.prod").cancel()
+        await vote(world, "webshop/1/prod/1", "ana@example.com")
+        await first.result()
+        await vote(world, "webshop/2/prod/1", "ana@example.com")
+        assert (await second.result()).status == ReleaseStatus.SUCCEEDED
