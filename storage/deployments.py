@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import DeploymentId, ReleaseId
@@ -75,10 +75,13 @@ async def step_runs_of_release(session: AsyncSession, release: ReleaseId) -> Seq
     return found.all()
 
 
-async def last_good(session: AsyncSession, pipeline: str, stage: str) -> DeploymentRow | None:
-    """The newest deployment of this pipeline to that stage that went well."""
+async def last_good(session: AsyncSession, pipeline: str, stage: str, *, than: DeploymentId) -> DeploymentRow | None:
+    """The newest deployment of this pipeline to that stage that went well, other ``than`` this and what came later."""
+    own = await get(session, than)
+    earlier = DeploymentRow.finished_at < own.finished_at if own is not None and own.finished_at else true()
     found = await session.scalars(
         select(DeploymentRow)
+        .where(DeploymentRow.id != str(than), earlier)
         .join(ReleaseRow, ReleaseRow.id == DeploymentRow.release)
         .where(
             ReleaseRow.pipeline == pipeline,

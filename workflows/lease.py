@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 from activities.agent_job import AgentJob, AgentReady, CancelStep, HoldEnded, HoldRequest, ReleaseAgent
+from domain.duration import render
 from domain.frozen import Frozen
 from domain.ids import agent_queue
 from workflows.abandoned import let_go
@@ -172,8 +173,8 @@ class AgentLease:
     def _explain(self, error: BaseException) -> str:
         if _is_timeout(error, TimeoutType.SCHEDULE_TO_START):
             if self._ready is None:
-                return f"no agent took the job within {self._terms.wait_for_agent}"
-            return f"agent {self.agent} stayed away for {self._terms.rejoin}"
+                return f"no agent took the job within {render(self._terms.wait_for_agent or timedelta.max)}"
+            return f"agent {self.agent} stayed away for {render(self._terms.rejoin)}"
         cause = error.cause if isinstance(error, ActivityError) else error
         return cause.message if isinstance(cause, ApplicationError) else f"the agent was lost: {cause}"
 

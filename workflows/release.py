@@ -75,11 +75,11 @@ class ReleaseWorkflow:
         return await to_the_end(self._release())
 
     async def _release(self) -> ReleaseEnd:
-        self._recorder.show(ReleaseStatus.ACTIVE, "its artifacts")
+        self._recorder.show(ReleaseStatus.ACTIVE, "artifacts to be pinned")
         reason = await self._pin_artifacts()
         if reason is not None:
             return await self._failed(reason)
-        await self._stands("resumed" if self._given.is_resumed else f"release {self._plan.name} started")
+        await self._stands("resumed" if self._given.is_resumed else "started")
         while True:
             await self._walk()
             end = await self._ended()
@@ -279,7 +279,9 @@ class ReleaseWorkflow:
         """How each stage stands, a line each."""
         return "\n".join(f"- {stage}: {status}" for stage, status in self._statuses.items())
 
-    async def _stands(self, text: str) -> None:
+    async def _stands(self, what: str) -> None:
+        """Record that the release goes on; who resumed it stands with the deployment that was asked for."""
+        by = "" if what == "resumed" else self._plan.requested_by
         await self._recorder.record(
             ReleaseFact(
                 release=str(self._plan.id),
@@ -287,7 +289,7 @@ class ReleaseWorkflow:
                 digest=self._plan.digest,
                 artifacts=self._plan.artifacts,
             ),
-            Event(release=str(self._plan.id), text=text, by=self._plan.requested_by),
+            Event(release=str(self._plan.id), text=f"release {self._plan.name} {what}", by=by),
         )
 
     async def _failed(self, reason: str) -> ReleaseEnd:

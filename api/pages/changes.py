@@ -32,8 +32,8 @@ class Changes:
 
 
 async def changes_of(session: AsyncSession, plan: ReleasePlan, deployment: DeploymentId) -> Changes:
-    """Against the last deployment to this stage that went well."""
-    there = await deployments.last_good(session, plan.id.pipeline, deployment.stage)
+    """Against the last deployment to this stage that went well before this one did."""
+    there = await deployments.last_good(session, plan.id.pipeline, deployment.stage, than=deployment)
     row = await releases.get(session, ReleaseId.parse(there.release)) if there is not None else None
     if row is None:
         return Changes(since="", rows=tuple(compare((), plan.artifacts)))

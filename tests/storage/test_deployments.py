@@ -53,13 +53,15 @@ def _entry(deployment, status, now):
 
 @pytest.mark.usefixtures("deployed")
 async def test_the_last_good_deployment_is_the_newest_that_went_well(database):
-    """Partially well is well enough; other stages and pipelines do not count."""
+    """Partially well is well enough; other stages and pipelines do not count, nor what came later than that."""
+    first, second, fourth = (DeploymentId.parse(f"webshop/{number}/prod/1") for number in (1, 2, 4))
     async with database.reading() as session:
-        last = await deployments.last_good(session, "webshop", "prod")
-        assert await deployments.last_good(session, "webshop", "test") is None
-        assert await deployments.last_good(session, "other", "prod") is None
-    assert last is not None
-    assert last.id == "webshop/2/prod/1"
+        last = await deployments.last_good(session, "webshop", "prod", than=fourth)
+        before = await deployments.last_good(session, "webshop", "prod", than=second)
+        assert await deployments.last_good(session, "webshop", "prod", than=first) is None
+        assert await deployments.last_good(session, "webshop", "test", than=fourth) is None
+        assert await deployments.last_good(session, "other", "prod", than=fourth) is None
+    assert ("webshop/2/prod/1", "webshop/1/prod/1") == (last and last.id, before and before.id)
 
 
 @pytest.mark.usefixtures("deployed")
