@@ -124,7 +124,8 @@ class Approvals:
             mail = workflow.start_activity_method(
                 Notifications.ask_approver,
                 self._ask(moment, current, asked),
-                start_to_close_timeout=MAIL_TIMEOUT,
+                schedule_to_close_timeout=current.policy.timeout,
+                start_to_close_timeout=min(MAIL_TIMEOUT, current.policy.timeout),
                 heartbeat_timeout=MAIL_HEARTBEAT,
                 retry_policy=MAIL_RETRY,
                 summary=f"mail to {asked.approver}",

@@ -27,7 +27,7 @@ PIN_RETRY = RetryPolicy(
 FIND_AGENT_TIMEOUT = timedelta(seconds=10)
 FIND_AGENT_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=10))
 
-# A mail is tried until the approval it is about is over.
+# A mail is tried until the approval it is about expires, or its deployment ends.
 MAIL_TIMEOUT = timedelta(seconds=60)
 MAIL_HEARTBEAT = timedelta(seconds=15)
 MAIL_RETRY = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=5))
