@@ -90,6 +90,8 @@ class AgentLease:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is GeneratorExit:
+            return  # the run is dropped from this worker's memory, and goes on elsewhere
         # From here on an agent that falls silent is not waited for: it gives its slot back by itself.
         self._is_over = True
         hold = self._hold

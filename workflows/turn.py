@@ -95,6 +95,8 @@ class Turn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is GeneratorExit:
+            return  # the run is dropped from this worker's memory, and goes on elsewhere
         environment = workflow.get_external_workflow_handle(environment_workflow_id(self._environment))
         try:
             await environment.signal("give_back", self._ticket)

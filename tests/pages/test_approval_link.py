@@ -140,7 +140,7 @@ async def test_a_vote_that_no_worker_counted_yet_is_stored(console):
     assert "Your answer is stored" in answer.text
 
 
-@pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 200, "%00", "..%2f..", "<script>alert(1)</script>"])
+@pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 200, "..%2f..", "<script>alert(1)</script>"])
 async def test_an_unknown_link_tells_nothing(console, token):
     """One clear page for all of them."""
     browser = console.browser()
