@@ -250,7 +250,7 @@ class Run:
             # The clock of the wall may have been set meanwhile.
             "finished_at": (self._started_at + timedelta(seconds=time.monotonic() - self._began)).isoformat(),
         }
-        while True:
+        while self._folder.exists():
             try:
                 write_durably(self._folder / "exit", end)
             except OSError:  # a full disk: as long as we live, the run is not lost

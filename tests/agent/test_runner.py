@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -185,6 +186,17 @@ async def test_a_restart_of_the_machine_is_told_from_a_dead_runner(runner: Runne
     (folder.path / "started").write_text(json.dumps(started))
     assert "the machine was restarted" == (await folder.ended()).reason
     assert boot_id()
+
+
+async def test_a_runner_whose_folder_is_gone_ends(runner: Runner, tmp_path: Path, eventually: Eventually) -> None:
+    """Nobody can ever read how the run ended, so nobody is waited for."""
+    folder = runner.folder()
+    await folder.start(runner.spec(f"until test -e {tmp_path}/go; do sleep 0.02; done"))
+    pid = folder._started().pid
+    shutil.rmtree(folder.path)
+    (tmp_path / "go").touch()
+    await eventually(lambda: not Path(f"/proc/{pid}").exists())
+    assert runner.left() == []
 
 
 async def test_the_step_outlives_who_started_it(runner: Runner, tmp_path: Path, eventually: Eventually) -> None:
