@@ -50,6 +50,20 @@ def wait_for(condition: Callable[[], T], within: float = 30.0, what: str = "") -
         time.sleep(0.05)
 
 
+def processes(text: str) -> list[str]:
+    """Command lines of processes that contain the text, shells that hold it in their script aside."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if text in line and " -" not in line.split("sleep")[0]:
+                found.append(line)
+    return found
+
+
 class Installation:
     """Processes by name. ``with Installation(folder) as slipway: ...`` stops them all at the end."""
 

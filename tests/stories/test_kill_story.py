@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.installation import Installation, wait_for
+from fakes.installation import Installation, processes, wait_for
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(240)]
 
@@ -63,10 +63,10 @@ def test_a_killed_process_loses_nothing(slipway: Installation, tmp_path: Path, v
 
 
 def test_an_agent_that_never_comes_back_leaves_the_outcome_unknown(slipway: Installation, tmp_path: Path) -> None:
-    """The step is not started elsewhere; the job says what is not known, and why."""
+    """The step is not started elsewhere; the job says what is not known; a late agent ends what it left running."""
     slipway.agent("mortal", "mortal")
     marks = tmp_path / "marks"
-    steps = [{"run": f"echo ran >> {marks}; sleep 300"}]
+    steps = [{"run": f"echo ran >> {marks}; sleep 300.5130"}]
     job = {"job": "deploy", "demands": ["mortal"], "rejoin": "3s", "steps": steps}
     slipway.apply({"pipeline": "lost", "stages": [{"stage": "test", "jobs": [job]}]})
     release = slipway.release("lost")
@@ -78,6 +78,9 @@ def test_an_agent_that_never_comes_back_leaves_the_outcome_unknown(slipway: Inst
     assert job_view["status"] == "unknown"
     assert "mortal stayed away" in job_view["reason"]
     assert marks.read_text() == "ran\n"
+    assert processes("sleep 300.5130")
+    slipway.start("mortal")
+    wait_for(lambda: not processes("sleep 300.5130"), what="back too late, the agent ends what it had left running")
 
 
 def test_a_vote_given_while_every_worker_is_down_is_counted(slipway: Installation) -> None:

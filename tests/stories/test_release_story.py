@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.installation import Installation, wait_for
+from fakes.installation import Installation, processes, wait_for
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(180)]
 
-PROC = Path("/proc")
 ANA, BEN = "ana@example.com", "ben@example.com"
 
 
@@ -144,20 +143,6 @@ def test_canceling_kills_the_whole_process_tree(slipway: Installation) -> None:
     assert slipway.ended(release)["status"] == "canceled"
     wait_for(lambda: not processes("300.7461"), what="the process that left its group is gone")
     assert not processes(marker)
-
-
-def processes(text: str) -> list[str]:
-    """Command lines of processes that contain the text."""
-    found = []
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if text in line and "trap" not in line:
-                found.append(line)
-    return found
 
 
 @pytest.mark.parametrize(
