@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CancelScope
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -77,7 +78,9 @@ class Follower:
         """Pieces of text, each with the offset after it as its id; then ``end``, when no more can come."""
         wait, waited = _FIRST_WAIT_SECONDS, 0.0
         while True:
-            look = await _look(self.services, self.run_id, self.offset)
+            # A reader who leaves must not tear a connection from its query: the pool would lose it.
+            with CancelScope(shield=True):
+                look = await _look(self.services, self.run_id, self.offset)
             is_last = self._is_last(look, waited)
             length = len(look.data) if is_last else whole_characters(look.data)
             if length:
