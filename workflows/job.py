@@ -242,7 +242,7 @@ class JobRun:
             await self._stop.wait(
                 lambda: running.done() or self._lease.lost is not None,
                 within=max(left, timedelta(0)),
-                summary=f"time of job {self._job.job} is up",
+                summary=f"time limit of job {self._job.job}",
             )
         except TimeoutError:
             why = RunStatus.TIMED_OUT
