@@ -1,8 +1,8 @@
 """The same release without Slipway: a bare Temporal workflow with as many activities, all of which do nothing.
 
-A release of one stage and one step is a parent and a child workflow, eleven records (local activities), and six
-activities: find an agent, ask for a turn, hold the agent, run the step, give the agent back, and the held one ends.
-What this leaves out is what Slipway is for: tables, agents, processes, logs.
+A release of one stage and one step is a parent workflow with two records (local activities) and a child with five,
+and five activities: ask for a turn, find an agent, hold it, run the step, give it back. What this leaves out is what
+Slipway is for: the queue of the environment, tables, agents, processes, logs.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 _QUEUE = "bench-bare"
-_RECORDS = 11
+_RECORDS = 5
 _ACTIVITIES = 5
 _WITHIN = timedelta(seconds=30)
 
@@ -31,7 +31,7 @@ class BareDeployment:
 
     @workflow.run
     async def run(self) -> None:
-        for _ in range(_RECORDS - 3):
+        for _ in range(_RECORDS):
             await workflow.execute_local_activity(nothing, start_to_close_timeout=_WITHIN)
         for _ in range(_ACTIVITIES):
             await workflow.execute_activity(nothing, start_to_close_timeout=_WITHIN)
