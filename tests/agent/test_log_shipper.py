@@ -112,6 +112,7 @@ async def test_a_log_the_server_closed_is_left(server: AgentServer, api: AgentAp
     assert b"" == server.log(RUN)
 
 
-async def test_a_run_without_output_has_an_empty_log(api: AgentApi, tmp_path: Path) -> None:
+async def test_a_run_without_output_has_an_empty_log(server: AgentServer, api: AgentApi, tmp_path: Path) -> None:
     """The file may not even be there."""
     await ship(api, tmp_path / "none")
+    assert b"" == server.log(RUN)

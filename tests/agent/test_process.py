@@ -215,6 +215,7 @@ async def test_a_lease_nobody_rejoins_is_given_up(world: World, eventually: Even
     await handle.terminate()
     await world.agent.start()
     await eventually(lambda: not marked(f"{LEASE_MARK}={world.lease_id}"))
+    await eventually(lambda: world.busy() == 0)
 
 
 async def test_a_second_agent_on_the_folder_leaves_with_a_clear_word(world: World, eventually: Eventually) -> None:
