@@ -1,18 +1,19 @@
-"""Approvals: what a vote does, and what the votes so far add up to. Values in, value out; the time is an argument.
+"""Approvals: what they are made of, and what the votes so far add up to. Values in, value out; the time is an argument.
 
 An approval is asked of *approvers*: a person, or a group (one approver, for which any one member answers). Who the
 members are was frozen into the release, so an unknown group is nobody: its approval stays open, never satisfied.
 
-One person counts once. Who is asked by name answers for themselves, never for a group as well. Where groups share
-members, earlier approvals move so that as many approvers as possible are answered for, whoever answered first.
+What people do to an approval is decided in ``domain.answering`` and ``domain.approval_actions``; each of those takes
+the approval as it is and returns the approval after it, with a receipt in words.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from itertools import pairwise
 
-from domain.approval_policy import ApprovalPolicy, Order
+from domain.approval_policy import ApprovalPolicy, NobodyAsked, Order, Proof
 from domain.frozen import Frozen
+from domain.person import is_same_person
 
 
 class Moment(StrEnum):
@@ -28,13 +29,18 @@ class Choice(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
 
+    @property
+    def done(self) -> str:
+        return "approved" if self == Choice.APPROVE else "rejected"
+
 
 class Channel(StrEnum):
-    """How an answer came."""
+    """How an answer came. ``EARLIER``: carried over from the approval of the stage before."""
 
     LINK = "link"
     CONSOLE = "console"
     API = "api"
+    EARLIER = "earlier"
 
 
 class Verdict(StrEnum):
@@ -52,21 +58,51 @@ class Verdict(StrEnum):
 
 
 class Asked(Frozen):
-    """One approver who is asked, and the mail addresses that may answer for them."""
+    """One approver who is asked, and the mail addresses that may answer for them.
+
+    ``round`` counts how often the place was asked anew (reassigned, or because the plan changed); ``instead_of`` is
+    the approver of the policy whose place was given to somebody else.
+    """
 
     approver: str
     members: tuple[str, ...]
+    deputies: tuple[str, ...] = ()
+    instead_of: str = ""
+    round: int = 0
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Everybody who may answer in this place."""
+        return tuple(dict.fromkeys((*self.members, *self.deputies)))
+
+    @property
+    def is_group(self) -> bool:
+        return self.approver.startswith("group:")
 
 
-class Vote(Frozen):
-    """One answer of one person; ``digest`` is the plan that was shown to them."""
+class Action(Frozen):
+    """Something a person does to an approval; the caller authenticated them. The same id of the same person counts
+    once. ``also`` are further addresses of the same person.
+    """
 
-    vote_id: str
-    voter: str
+    action_id: str
+    by: str
+    also: tuple[str, ...] = ()
+    channel: Channel = Channel.API
+    proof: Proof = Proof.LOGIN
+    comment: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (self.by, *self.also)
+
+
+class Vote(Action):
+    """One answer of one person; ``digest`` is the plan that was shown to them. ``not_before`` defers an approval."""
+
     choice: Choice
     digest: str
-    comment: str = ""
-    channel: Channel = Channel.API
+    not_before: datetime | None = None
 
 
 class CountedVote(Frozen):
@@ -77,92 +113,146 @@ class CountedVote(Frozen):
     at: datetime
 
 
-class Approval(Frozen):
-    """One approval of one deployment: policy, people, votes, and the verdict once there is one."""
+class Happening(Frozen):
+    """A line of the approval's own history: who did what, for whom and how. ``by`` is empty for time and mail."""
 
-    policy: ApprovalPolicy
+    at: datetime
+    text: str
+    by: str = ""
+
+
+class Approval(Frozen):
+    """One approval of one deployment: policy, people, votes, and the verdict once there is one.
+
+    ``requesters`` are the names shown, ``requester_addresses`` every address of the people behind them.
+    ``handled`` are the actions other than votes that were done; ``withdrawn`` the votes that were taken back.
+    """
+
+    policy: ApprovalPolicy | NobodyAsked
     asked: tuple[Asked, ...]
     digest: str
     requesters: tuple[str, ...]
+    requester_addresses: tuple[str, ...] = ()
     opened_at: datetime
     votes: tuple[CountedVote, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    handled: tuple[str, ...] = ()
+    history: tuple[Happening, ...] = ()
     verdict: Verdict = Verdict.PENDING
     decided_at: datetime | None = None
     decided_by: str | None = None
+    is_overridden: bool = False
 
     @property
     def expires_at(self) -> datetime:
         return self.opened_at + self.policy.timeout
 
+    @property
+    def is_automatic(self) -> bool:
+        """Whether nobody was to be asked."""
+        return not self.policy.approvers
+
+    @property
+    def approvals(self) -> tuple[CountedVote, ...]:
+        return tuple(counted for counted in self.votes if counted.vote.choice == Choice.APPROVE)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether no further approval is needed."""
+        return len(self.approvals) >= self.policy.needed
+
+    @property
+    def deferred_until(self) -> datetime | None:
+        """The latest moment before which somebody does not want it to count as approved."""
+        return max((c.vote.not_before for c in self.approvals if c.vote.not_before is not None), default=None)
+
 
 class ReceiptKind(StrEnum):
-    """What became of a vote."""
+    """What became of an action. The first four mean that it stands."""
 
     COUNTED = "counted"
     ALREADY_COUNTED = "already counted"
+    DONE = "done"
+    ALREADY_DONE = "already done"
     ALREADY_ANSWERED = "already answered"
     ALREADY_DECIDED = "already decided"
+    ALREADY_ASKED = "already asked"
     NOT_AN_APPROVER = "not an approver"
     NOT_ASKED_YET = "not asked yet"
+    NOT_ALLOWED = "not allowed"
     REQUESTER_MAY_NOT_APPROVE = "requester may not approve"
     PLAN_CHANGED = "plan changed"
+    PROOF_TOO_WEAK = "proof too weak"
+    COMMENT_MISSING = "comment missing"
+    DEFERRED_TOO_LONG = "deferred too long"
+    WITHDRAWN = "withdrawn"
+    NOTHING_TO_WITHDRAW = "nothing to withdraw"
+    NOBODY_THERE = "nobody there"
     NOT_OPEN = "not open"
 
 
-class Receipt(Frozen):
-    """The answer to a vote, in words."""
+_STANDS = (ReceiptKind.COUNTED, ReceiptKind.ALREADY_COUNTED, ReceiptKind.DONE, ReceiptKind.ALREADY_DONE)
 
-    vote_id: str
+
+class Receipt(Frozen):
+    """The answer to an action, in words."""
+
+    action_id: str
     kind: ReceiptKind
     message: str
     verdict: Verdict = Verdict.PENDING
 
     @property
-    def is_counted(self) -> bool:
-        return self.kind in {ReceiptKind.COUNTED, ReceiptKind.ALREADY_COUNTED}
-
-
-def answer(approval: Approval, vote: Vote, now: datetime) -> tuple[Approval, Receipt]:
-    """Take one vote: the approval after it, and the receipt for its author.
-
-    Does not decide whether the voter is who they say: the caller authenticated them.
-    """
-    approval = settle(approval, now)
-    refused = _refusal(approval, vote)
-    if refused is not None:
-        return approval, refused
-    after = settle(_with_vote(approval, vote, now), now)
-    if after.verdict.is_final:
-        after = after.model_copy(update={"decided_by": vote.voter})
-    word = "approval" if vote.choice == Choice.APPROVE else "rejection"
-    message = f"Your {word} was counted at {_clock(now)}. {describe(after)}"
-    return after, Receipt(vote_id=vote.vote_id, kind=ReceiptKind.COUNTED, message=message, verdict=after.verdict)
+    def stands(self) -> bool:
+        """Whether the action was done, now or before."""
+        return self.kind in _STANDS
 
 
 def settle(approval: Approval, now: datetime) -> Approval:
     """Give the approval its verdict if the votes, or the time, have brought it to one. Final stays final.
 
-    It expires at ``expires_at``, however much later somebody looks.
+    It expires at ``expires_at``, and a deferred one is approved at its moment, however much later somebody looks.
+    Enough approvals keep it from expiring.
     """
     if approval.verdict.is_final:
         return approval
-    verdict = _tally(approval)
-    if verdict != Verdict.PENDING:
-        return approval.model_copy(update={"verdict": verdict, "decided_at": now})
+    if any(counted.vote.choice == Choice.REJECT for counted in approval.votes):
+        return _decided(approval, Verdict.REJECTED, now, by=approval.votes[-1].vote.by)
+    if approval.is_enough:
+        begins = approval.deferred_until
+        if begins is not None and now < begins:
+            return approval
+        by = approval.votes[-1].vote.by if approval.votes else None
+        return _decided(approval, Verdict.APPROVED, begins if begins and not _is_after(approval, begins) else now, by=by)
     if now >= approval.expires_at:
-        return approval.model_copy(update={"verdict": Verdict.EXPIRED, "decided_at": approval.expires_at})
+        at = now if _is_after(approval, approval.expires_at) else approval.expires_at
+        return happened(_decided(approval, Verdict.EXPIRED, at), at, "expired without enough answers")
     return approval
 
 
-def _tally(approval: Approval) -> Verdict:
-    choices = [counted.vote.choice for counted in approval.votes]
-    if Choice.REJECT in choices:
-        return Verdict.REJECTED
-    return Verdict.APPROVED if choices.count(Choice.APPROVE) >= approval.policy.needed else Verdict.PENDING
+def _is_after(approval: Approval, moment: datetime) -> bool:
+    """Whether something happened to the approval after this moment."""
+    return bool(approval.history) and approval.history[-1].at > moment
 
 
-def asked_now(approval: Approval) -> tuple[Asked, ...]:
-    """Those whose answer is awaited at this moment, in the author's order."""
+def _decided(approval: Approval, verdict: Verdict, at: datetime, by: str | None = None) -> Approval:
+    return approval.model_copy(update={"verdict": verdict, "decided_at": at, "decided_by": by})
+
+
+def cancel(approval: Approval, now: datetime) -> Approval:
+    """What becomes of the approval of a deployment that is stopped."""
+    if approval.verdict.is_final:
+        return approval
+    return happened(_decided(approval, Verdict.CANCELED, now), now, "no longer needed: the deployment was canceled")
+
+
+def happened(approval: Approval, at: datetime, text: str, by: str = "") -> Approval:
+    """The approval with a line more in its history."""
+    return approval.model_copy(update={"history": (*approval.history, Happening(at=at, text=text, by=by))})
+
+
+def open_places(approval: Approval) -> tuple[Asked, ...]:
+    """The places in which an answer may still be given at this moment, in the author's order."""
     if approval.verdict.is_final:
         return ()
     answered = {counted.approver for counted in approval.votes}
@@ -170,108 +260,44 @@ def asked_now(approval: Approval) -> tuple[Asked, ...]:
     return open_ones[:1] if approval.policy.order == Order.IN_SEQUENCE else open_ones
 
 
+def asked_now(approval: Approval) -> tuple[Asked, ...]:
+    """Those whose answer is awaited at this moment: nobody, once there are enough."""
+    return () if approval.is_enough else open_places(approval)
+
+
+def is_requester(approval: Approval, addresses: Iterable[str]) -> bool:
+    """Whether these are addresses of somebody whom the policy keeps from deciding."""
+    if approval.policy.requester_may_approve:
+        return False
+    return is_same_person(addresses, (*approval.requesters, *approval.requester_addresses))
+
+
 def describe(approval: Approval) -> str:
     """Where the approval stands, in one sentence."""
     by = f" by {approval.decided_by}" if approval.decided_by else ""
-    at = f" at {_clock(approval.decided_at)}" if approval.decided_at else ""
+    at = f" at {clock(approval.decided_at)}" if approval.decided_at else ""
     if approval.verdict == Verdict.PENDING:
-        given = sum(counted.vote.choice == Choice.APPROVE for counted in approval.votes)
-        waiting = ", ".join(_shown(asked) for asked in asked_now(approval))
-        return f"{given} of {approval.policy.needed} approvals given; asked: {waiting}."
+        return _describe_pending(approval)
+    if approval.is_automatic:
+        return f"Nobody is asked; approved automatically{at}."
     if approval.verdict == Verdict.EXPIRED:
         return f"The approval expired{at} without enough answers."
-    return f"The deployment was {approval.verdict}{by}{at}."
+    over = " (overriding the approvers)" if approval.is_overridden else ""
+    return f"The deployment was {approval.verdict}{by}{at}{over}."
+
+
+def _describe_pending(approval: Approval) -> str:
+    given = f"{len(approval.approvals)} of {approval.policy.needed} approvals given"
+    if approval.is_enough:
+        return f"{given}; counts as approved from {clock(approval.deferred_until)} on."
+    return f"{given}; asked: {', '.join(_shown(asked) for asked in asked_now(approval))}."
 
 
 def _shown(asked: Asked) -> str:
-    return asked.approver if asked.members else f"{asked.approver} (which has no members)"
+    shown = asked.approver if asked.members else f"{asked.approver} (which has no members)"
+    return f"{shown} or {', '.join(asked.deputies)}" if asked.deputies else shown
 
 
-def may_answer(approval: Approval, voter: str) -> bool:
-    """Whether this person is among those asked at all (the requester rule aside)."""
-    return any(_same(voter, member) for asked in approval.asked for member in asked.members)
-
-
-def _refusal(approval: Approval, vote: Vote) -> Receipt | None:
-    """Why the vote does not count, most specific first; None when it does."""
-    for counted in approval.votes:
-        if _is_repeated(counted.vote, vote):
-            return _receipt(approval, vote, ReceiptKind.ALREADY_COUNTED, "Your answer was counted before.")
-    if not may_answer(approval, vote.voter):
-        return _receipt(approval, vote, ReceiptKind.NOT_AN_APPROVER, f"{vote.voter} is not asked for this approval.")
-    if not approval.policy.requester_may_approve and any(_same(vote.voter, r) for r in approval.requesters):
-        text = f"{vote.voter} requested this deployment, and its requester may not approve it."
-        return _receipt(approval, vote, ReceiptKind.REQUESTER_MAY_NOT_APPROVE, text)
-    return _not_now(approval, vote)
-
-
-def _not_now(approval: Approval, vote: Vote) -> Receipt | None:
-    """Why a vote of somebody who may vote does not count as things stand."""
-    if approval.verdict.is_final:
-        return _receipt(approval, vote, ReceiptKind.ALREADY_DECIDED, "Your answer is no longer needed.")
-    if vote.digest != approval.digest:
-        text = "What is deployed has changed since it was shown to you; open the page again."
-        return _receipt(approval, vote, ReceiptKind.PLAN_CHANGED, text)
-    if any(_same(vote.voter, counted.vote.voter) for counted in approval.votes):
-        return _receipt(approval, vote, ReceiptKind.ALREADY_ANSWERED, "You have answered already.")
-    if _seats(approval, vote.voter, set()):
-        return None
-    if approval.policy.order == Order.IN_SEQUENCE and not _all_answered_for(approval, vote.voter):
-        return _receipt(approval, vote, ReceiptKind.NOT_ASKED_YET, "Others are asked before you.")
-    return _receipt(approval, vote, ReceiptKind.ALREADY_ANSWERED, "Somebody has answered for your group already.")
-
-
-def _is_repeated(earlier: Vote, vote: Vote) -> bool:
-    """The same answer of the same person, sent again. An id alone proves nothing: callers choose it."""
-    same_author = _same(earlier.voter, vote.voter)
-    return same_author and earlier.vote_id == vote.vote_id and earlier.choice == vote.choice
-
-
-def _may_count_for(approval: Approval, voter: str) -> list[str]:
-    """The approvers this person may answer for: themselves when asked by name, else their groups."""
-    mine = [asked.approver for asked in approval.asked if any(_same(voter, member) for member in asked.members)]
-    return [approver for approver in mine if not approver.startswith("group:")] or mine
-
-
-def _seats(approval: Approval, voter: str, tried: set[str]) -> list[str]:
-    """Whom this voter would answer for, then whom the voter moved from there would, and so on; the last is free.
-
-    Empty when there is no such way. In sequence only the approver asked now is free, and nobody moves.
-    """
-    options = [approver for approver in _may_count_for(approval, voter) if approver not in tried]
-    free = [asked.approver for asked in asked_now(approval) if asked.approver in options]
-    if free or approval.policy.order == Order.IN_SEQUENCE:
-        return free[:1]
-    voters = {counted.approver: counted.vote.voter for counted in approval.votes}
-    for approver in options:
-        tried.add(approver)
-        onward = _seats(approval, voters[approver], tried)
-        if onward:
-            return [approver, *onward]
-    return []
-
-
-def _with_vote(approval: Approval, vote: Vote, now: datetime) -> Approval:
-    """The approval with this vote counted. There is a seat for it: ``_refusal`` turned others away."""
-    seats = _seats(approval, vote.voter, set())
-    moves = dict(pairwise(seats))
-    kept = [c.model_copy(update={"approver": moves.get(c.approver, c.approver)}) for c in approval.votes]
-    return approval.model_copy(update={"votes": (*kept, CountedVote(approver=seats[0], vote=vote, at=now))})
-
-
-def _all_answered_for(approval: Approval, voter: str) -> bool:
-    answered = {counted.approver for counted in approval.votes}
-    return all(approver in answered for approver in _may_count_for(approval, voter))
-
-
-def _receipt(approval: Approval, vote: Vote, kind: ReceiptKind, text: str) -> Receipt:
-    message = f"{text} {describe(approval)}"
-    return Receipt(vote_id=vote.vote_id, kind=kind, message=message, verdict=approval.verdict)
-
-
-def _same(one: str, other: str) -> bool:
-    return one.strip().lower() == other.strip().lower()
-
-
-def _clock(moment: datetime | None) -> str:
+def clock(moment: datetime | None) -> str:
+    """A moment as sentences have it."""
     return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""

@@ -11,47 +11,70 @@ from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.ids import ReleaseId
 from domain.nearest import did_you_mean
+from domain.person import Requester
 from domain.pipeline import Pipeline, PlainVariable
 from domain.refusal import Refusal
 
 
 class ReleaseRequest(Frozen):
-    """What a caller asks for. ``versions`` and ``variables`` are by alias and name."""
+    """What a caller asks for. ``versions`` and ``variables`` are by alias and name.
+
+    ``requested_for`` is the person in whose interest a service asks; they count as a requester too.
+    """
 
     versions: dict[str, str] = {}
     variables: dict[str, str] = {}
     manual_stages: tuple[str, ...] = ()
     description: str = ""
+    requested_for: str = ""
 
 
 class ReleasePlan(Frozen):
-    """Everything a release is made of, frozen when it is created. Artifacts are pinned once, by its workflow."""
+    """Everything a release is made of, frozen when it is created. Artifacts are pinned once, by its workflow.
+
+    ``requester_addresses`` are all of the people behind ``requested_by``; ``people`` says which person an address
+    that the policies name belongs to, where that is another address.
+    """
 
     id: ReleaseId
     name: str
     revision: int
     pipeline: Pipeline
     requested_by: str
+    requester_addresses: tuple[str, ...] = ()
     requested_at: datetime
     description: str = ""
     versions: dict[str, str] = {}
     variables: dict[str, str] = {}
     groups: dict[str, tuple[str, ...]] = {}
+    people: dict[str, str] = {}
     artifacts: tuple[PinnedArtifact, ...] = ()
 
     @property
+    def requester(self) -> Requester:
+        return Requester(name=self.requested_by, addresses=self.requester_addresses)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 (hex) of what is deployed: pipeline, pinned artifacts, chosen variables, groups. Votes bind to it."""
-        content = self.model_dump(mode="json", include={"id", "pipeline", "variables", "groups", "artifacts"})
+        """SHA-256 (hex) of what is deployed: pipeline, pinned artifacts, chosen variables, groups. Votes bind to it.
+
+        Defaults are left out, so that a field added to the format later changes the digest of no earlier plan.
+        """
+        included = {"id", "pipeline", "variables", "groups", "artifacts"}
+        content = self.model_dump(mode="json", include=included, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def asked(self, approvers: tuple[str, ...]) -> tuple[Asked, ...]:
         """The approvers with the addresses that may answer for them; an unknown group is nobody."""
-        return tuple(Asked(approver=a, members=self._members(a)) for a in approvers)
+        return tuple(Asked(approver=a, members=self.members((a,))) for a in approvers)
 
-    def _members(self, approver: str) -> tuple[str, ...]:
-        group = approver.removeprefix("group:")
-        return (approver,) if group == approver else self.groups.get(group, ())
+    def members(self, approvers: tuple[str, ...]) -> tuple[str, ...]:
+        """The people behind these approvers, each once."""
+        people: list[str] = []
+        for approver in approvers:
+            group = approver.removeprefix("group:")
+            people += (self.people.get(approver, approver),) if group == approver else self.groups.get(group, ())
+        return tuple(dict.fromkeys(people))
 
 
 class UnknownStage(Refusal):
@@ -76,11 +99,15 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
     *,
     release: ReleaseId,
     revision: int,
-    requested_by: str,
+    requester: Requester,
     now: datetime,
     groups: Mapping[str, tuple[str, ...]],
+    people: Mapping[str, str],
 ) -> ReleasePlan:
-    """Make the snapshot; raises a Refusal that names what is wrong with the request."""
+    """Make the snapshot; raises a Refusal that names what is wrong with the request.
+
+    ``people`` gives the person of every address that is not the one they are kept under.
+    """
     _check(pipeline, request)
     stages = tuple(
         stage.model_copy(update={"manual": True}) if stage.stage in request.manual_stages else stage
@@ -91,13 +118,22 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
         name=release_name(pipeline, release, now, request.variables),
         revision=revision,
         pipeline=pipeline.model_copy(update={"stages": stages}),
-        requested_by=requested_by,
+        requested_by=requester.name,
+        requester_addresses=requester.addresses,
         requested_at=now,
         description=request.description,
         versions=request.versions,
         variables=request.variables,
-        groups=_members_of(_groups_named(pipeline), groups),
+        groups=_members_of(_groups_named(pipeline), groups, people),
+        people={name: people[name] for name in sorted(_named(pipeline)) if name in people},
     )
+
+
+def with_variables(plan: ReleasePlan, changes: Mapping[str, str]) -> ReleasePlan:
+    """The plan with these variables set otherwise; raises VariableNotSettable."""
+    for name in changes:
+        _check_variable(plan.pipeline, name)
+    return plan.model_copy(update={"variables": {**plan.variables, **changes}})
 
 
 def _check(pipeline: Pipeline, request: ReleaseRequest) -> None:
@@ -107,9 +143,13 @@ def _check(pipeline: Pipeline, request: ReleaseRequest) -> None:
             raise UnknownStage(f"pipeline {pipeline.pipeline} has no stage {stage}{did_you_mean(stage, known)}")
     _check_versions(pipeline, request)
     for name in request.variables:
-        variable = pipeline.variables.get(name)
-        if not (isinstance(variable, PlainVariable) and variable.settable):
-            raise VariableNotSettable(_not_settable(pipeline, name))
+        _check_variable(pipeline, name)
+
+
+def _check_variable(pipeline: Pipeline, name: str) -> None:
+    variable = pipeline.variables.get(name)
+    if not (isinstance(variable, PlainVariable) and variable.settable):
+        raise VariableNotSettable(_not_settable(pipeline, name))
 
 
 def _not_settable(pipeline: Pipeline, name: str) -> str:
@@ -128,16 +168,26 @@ def _check_versions(pipeline: Pipeline, request: ReleaseRequest) -> None:
             raise VersionMissing(f"name the version of artifact {alias}: its pipeline asks for it")
 
 
-def _groups_named(pipeline: Pipeline) -> set[str]:
+def _named(pipeline: Pipeline) -> set[str]:
+    """Everybody whom the pipeline's policies name."""
     policies = [checks.approval for stage in pipeline.stages for checks in (stage.before, stage.after_deployment)]
-    approvers = [approver for policy in policies if policy for approver in policy.approvers]
-    return {approver.removeprefix("group:") for approver in approvers if approver.startswith("group:")}
+    return {name for policy in policies if policy for name in policy.named}
 
 
-def _members_of(named: set[str], groups: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _groups_named(pipeline: Pipeline) -> set[str]:
+    return {name.removeprefix("group:") for name in _named(pipeline) if name.startswith("group:")}
+
+
+def _members_of(
+    named: set[str], groups: Mapping[str, tuple[str, ...]], people: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     """The groups that are named, which a pipeline does in lower case; the exact name goes before another spelling."""
     folded = {name.lower(): members for name, members in sorted(groups.items())}
-    return {name: folded[name] for name in sorted(named) if name in folded}
+    return {
+        name: tuple(dict.fromkeys(people.get(member, member) for member in folded[name]))
+        for name in sorted(named)
+        if name in folded
+    }
 
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")

@@ -7,6 +7,7 @@ class Role(StrEnum):
     """What a token is good for. People's roles include those below them; an agent's includes nothing else."""
 
     ADMIN = "admin"
+    RELEASE_MANAGER = "release-manager"
     RELEASER = "releaser"
     APPROVER = "approver"
     VIEWER = "viewer"
@@ -19,4 +20,4 @@ class Role(StrEnum):
         return _PEOPLE.index(self) <= _PEOPLE.index(needed)
 
 
-_PEOPLE = (Role.ADMIN, Role.RELEASER, Role.APPROVER, Role.VIEWER)
+_PEOPLE = (Role.ADMIN, Role.RELEASE_MANAGER, Role.RELEASER, Role.APPROVER, Role.VIEWER)
