@@ -29,6 +29,17 @@ class ReleaseFact(Frozen):
     finished_at: datetime | None = None
 
 
+class PlanFact(Frozen):
+    """What is deployed was changed after the release had begun."""
+
+    fact: Literal["plan"] = "plan"
+    release: str
+    digest: str
+    variables: dict[str, str]
+    changed_by: tuple[str, ...]
+    requester_addresses: tuple[str, ...]
+
+
 class StageFact(Frozen):
     """Where a stage of a release stands."""
 
@@ -112,7 +123,8 @@ class Event(Frozen):
 
 
 Fact = Annotated[
-    ReleaseFact | StageFact | DeploymentFact | ApprovalFact | JobFact | StepFact | Event, Field(discriminator="fact")
+    ReleaseFact | PlanFact | StageFact | DeploymentFact | ApprovalFact | JobFact | StepFact | Event,
+    Field(discriminator="fact"),
 ]
 
 

@@ -61,7 +61,7 @@ def _votes(approval: Approval) -> list[VoteView]:
     return [
         VoteView(
             approver=counted.approver,
-            voter=counted.vote.voter,
+            voter=counted.vote.by,
             choice=counted.vote.choice,
             comment=counted.vote.comment,
             channel=counted.vote.channel,

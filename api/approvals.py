@@ -8,13 +8,13 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
+from api.acting import STORED, Told, act
 from api.auth import Approver, Viewer, needs
 from api.errors import documented
 from api.inputs import Body, Cursor, Deployment, Limit
 from api.queries import approval_page, approval_view
 from api.services import ServicesHere
 from api.views import ApprovalPage, ApprovalView, ReceiptView
-from api.votes import STORED, VoteAnswer, cast
 from domain.approval import Channel, Choice, Moment, Verdict, Vote
 from domain.ids import approval_id
 from domain.role import Role
@@ -79,27 +79,29 @@ async def vote(
 ) -> ReceiptView:
     """The receipt says whether the vote counts, and why not otherwise."""
     given = Vote(
-        vote_id=ballot.vote_id,
-        voter=caller.subject,
+        action_id=ballot.vote_id,
+        by=caller.subject,
         choice=ballot.choice,
         digest=ballot.digest,
         comment=ballot.comment,
         channel=Channel.CONSOLE if caller.is_browser else Channel.API,
     )
-    answer = await cast(services, approval, given)
+    answer = await act(services, approval, given)
     if answer.is_stored:
         response.status_code = 202
     return _receipt(given, answer)
 
 
-def _receipt(given: Vote, answer: VoteAnswer) -> ReceiptView:
+def _receipt(given: Vote, answer: Told) -> ReceiptView:
     receipt = answer.receipt
     if receipt is None:
-        return ReceiptView(vote_id=given.vote_id, kind="stored", message=STORED, verdict=Verdict.PENDING, counted=False)
+        return ReceiptView(
+            vote_id=given.action_id, kind="stored", message=STORED, verdict=Verdict.PENDING, counted=False
+        )
     return ReceiptView(
-        vote_id=receipt.vote_id,
+        vote_id=receipt.action_id,
         kind=receipt.kind,
         message=receipt.message,
         verdict=receipt.verdict,
-        counted=receipt.is_counted,
+        counted=receipt.stands,
     )

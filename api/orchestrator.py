@@ -12,12 +12,14 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.console_address import release_page
-from domain.approval import Moment, Receipt, Vote
+from domain.approval import Action, Moment, Receipt, Vote
+from domain.approval_actions import Override, Reassignment, Withdrawal
+from domain.frozen import Frozen
 from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId
 from domain.refusal import Kind, Refusal
 from domain.release import ReleasePlan
-from workflows.approval import CastVote, ReceiptQuery
-from workflows.deployment import DeploymentWorkflow
+from workflows.approval import CastVote, MailBounced, OverrideApproval, Reassign, ReceiptQuery, Withdraw
+from workflows.deployment import DeploymentWorkflow, PlanChange
 from workflows.recording import release_details, search_attributes
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
 from workflows.stopping import CancelRequest
@@ -59,11 +61,19 @@ class Orchestrator(Protocol):
         """Raises NothingRuns."""
         ...
 
-    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
-        """Deliver a vote. None: it is stored for good, but no worker told within 2 s what became of it.
+    async def change_plan(self, release: ReleaseId, change: PlanChange) -> None:
+        """Raises NothingRuns."""
+        ...
 
-        Raises NothingRuns.
+    async def act(self, deployment: DeploymentId, moment: Moment, action: Action) -> Receipt | None:
+        """Deliver a vote, withdrawal, reassignment or override.
+
+        None: it is stored for good, but no worker told within 2 s what became of it. Raises NothingRuns.
         """
+        ...
+
+    async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
+        """Raises NothingRuns."""
         ...
 
     async def is_healthy(self) -> bool: ...
@@ -122,17 +132,28 @@ class TemporalOrchestrator:
         async with _answered_soon():
             await handle.signal(DeploymentWorkflow.cancel, request, rpc_timeout=_ANSWER_WITHIN)
 
-    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
-        handle = self._client.get_workflow_handle_for(DeploymentWorkflow.run, deployment.workflow_id)
+    async def change_plan(self, release: ReleaseId, change: PlanChange) -> None:
+        handle = self._client.get_workflow_handle_for(ReleaseWorkflow.run, release.workflow_id)
         async with _answered_soon():
-            cast = CastVote(moment=moment, vote=vote)
-            await handle.signal(DeploymentWorkflow.vote, cast, rpc_timeout=_ANSWER_WITHIN)
+            await handle.signal(ReleaseWorkflow.change_plan, change, rpc_timeout=_ANSWER_WITHIN)
+
+    async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
+        handle = self._client.get_workflow_handle_for(DeploymentWorkflow.run, deployment.workflow_id)
+        bounced = MailBounced(moment=moment, person=person, reason=reason)
+        async with _answered_soon():
+            await handle.signal(DeploymentWorkflow.mail_bounced, bounced, rpc_timeout=_ANSWER_WITHIN)
+
+    async def act(self, deployment: DeploymentId, moment: Moment, action: Action) -> Receipt | None:
+        handle = self._client.get_workflow_handle_for(DeploymentWorkflow.run, deployment.workflow_id)
+        name, message = _signal(moment, action)
+        async with _answered_soon():
+            await handle.signal(name, message, rpc_timeout=_ANSWER_WITHIN)
         try:
             async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
-                query = ReceiptQuery(moment=moment, vote_id=vote.vote_id, voter=vote.voter)
+                query = ReceiptQuery(moment=moment, action_id=action.action_id, by=action.by)
                 return await handle.query(DeploymentWorkflow.receipt, query, rpc_timeout=_RECEIPT_WITHIN)
         except (*_AWAY, WorkflowQueryFailedError):
-            return None  # the signal is durable; a worker counts it when there is one
+            return None  # the signal is durable; a worker sees to it when there is one
 
     async def is_healthy(self) -> bool:
         try:
@@ -146,6 +167,20 @@ class TemporalOrchestrator:
 
     def _details(self, plan: ReleasePlan, requested_by: str) -> str:
         return release_details(plan, requested_by, release_page(self._public_url, str(plan.id)))
+
+
+def _signal(moment: Moment, action: Action) -> tuple[str, Frozen]:
+    """The name of the signal that an action is, and its message."""
+    match action:
+        case Vote():
+            return "vote", CastVote(moment=moment, vote=action)
+        case Withdrawal():
+            return "withdraw", Withdraw(moment=moment, withdrawal=action)
+        case Reassignment():
+            return "reassign", Reassign(moment=moment, reassignment=action)
+        case Override():
+            return "override", OverrideApproval(moment=moment, override=action)
+    raise NotImplementedError(f"no signal is a {type(action).__name__}")
 
 
 @asynccontextmanager

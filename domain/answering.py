@@ -18,7 +18,6 @@ from domain.approval import (
     Receipt,
     ReceiptKind,
     Vote,
-    asked_now,
     clock,
     describe,
     happened,
@@ -104,6 +103,7 @@ PLAN_CHANGED = "What is deployed has changed since it was shown to you; open the
 
 
 def requester_told(action: Action) -> str:
+    """Why somebody who requested the deployment decides nothing about it."""
     return f"{action.by} requested this deployment, and its requester may not approve it."
 
 
@@ -192,6 +192,7 @@ def how_told(action: Action) -> str:
 
 
 def comment_told(action: Action) -> str:
+    """``: looks good``; empty without a comment."""
     return f": {action.comment.strip()}" if action.comment.strip() else ""
 
 

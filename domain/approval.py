@@ -81,8 +81,9 @@ class Asked(Frozen):
 
 
 class Action(Frozen):
-    """Something a person does to an approval; the caller authenticated them. The same id of the same person counts
-    once. ``also`` are further addresses of the same person.
+    """Something a person does to an approval; the caller authenticated them.
+
+    The same id of the same person counts once. ``also`` are further addresses of that person.
     """
 
     action_id: str
@@ -223,7 +224,9 @@ def settle(approval: Approval, now: datetime) -> Approval:
         if begins is not None and now < begins:
             return approval
         by = approval.votes[-1].vote.by if approval.votes else None
-        return _decided(approval, Verdict.APPROVED, begins if begins and not _is_after(approval, begins) else now, by=by)
+        return _decided(
+            approval, Verdict.APPROVED, begins if begins and not _is_after(approval, begins) else now, by=by
+        )
     if now >= approval.expires_at:
         at = now if _is_after(approval, approval.expires_at) else approval.expires_at
         return happened(_decided(approval, Verdict.EXPIRED, at), at, "expired without enough answers")

@@ -28,7 +28,8 @@ from domain.approval import (
     is_requester,
     settle,
 )
-from domain.person import Requester, is_same_person
+from domain.person import is_same_person
+from domain.release import ReleasePlan
 
 Outcome = tuple[Approval, Receipt]
 
@@ -105,7 +106,9 @@ def _given_to(asked: Asked, change: Reassignment) -> Asked:
     )
 
 
-def _reassignment_refusal(approval: Approval, change: Reassignment) -> Receipt | None:  # noqa: PLR0911  one a rule
+def _reassignment_refusal(approval: Approval, change: Reassignment) -> Receipt | None:
+    """Why it is not reassigned; None when it is."""
+
     def no(kind: ReceiptKind, text: str) -> Receipt:
         return receipt(approval, change, kind, text)
 
@@ -120,14 +123,25 @@ def _reassignment_refusal(approval: Approval, change: Reassignment) -> Receipt |
         return no(ReceiptKind.ALREADY_DECIDED, "Nobody is asked any more.")
     if place is None:
         return no(ReceiptKind.NOT_AN_APPROVER, f"{change.approver} is not asked for this approval.")
+    return _successor_refusal(approval, change) or proof_refusal(approval, change)
+
+
+def _successor_refusal(approval: Approval, change: Reassignment) -> Receipt | None:
+    """Why it cannot be this approver who is asked instead."""
+
+    def no(kind: ReceiptKind, text: str) -> Receipt:
+        return receipt(approval, change, kind, text)
+
     if any(counted.approver == change.approver for counted in approval.votes):
         return no(ReceiptKind.ALREADY_ANSWERED, f"{change.approver} has been answered for already.")
-    if not any(not is_requester(approval, (member,)) for member in change.members):
-        kind = ReceiptKind.REQUESTER_MAY_NOT_APPROVE if change.members else ReceiptKind.NOBODY_THERE
-        return no(kind, f"Nobody could answer as {change.to}: it has no members, or they requested this deployment.")
+    if not change.members:
+        return no(ReceiptKind.NOBODY_THERE, f"{change.to} has no members.")
+    if all(is_requester(approval, (member,)) for member in change.members):
+        text = f"{change.to} requested this deployment, and its requester may not approve it."
+        return no(ReceiptKind.REQUESTER_MAY_NOT_APPROVE, text)
     if any(asked.approver == change.to for asked in approval.asked) or _has_answered(approval, change):
         return no(ReceiptKind.ALREADY_ASKED, f"{change.to} is among those asked already, or has answered.")
-    return proof_refusal(approval, change)
+    return None
 
 
 def _has_answered(approval: Approval, change: Reassignment) -> bool:
@@ -188,19 +202,26 @@ def escalate(approval: Approval, approver: str, deputies: Iterable[str], why: st
     )
 
 
-def ask_anew(approval: Approval, digest: str, changed_by: Requester, now: datetime) -> Approval:
+def mail_came_back(approval: Approval, person: str, reason: str, now: datetime) -> Approval:
+    """Note that no mail reaches this person; no change once it is decided."""
+    if approval.verdict.is_final:
+        return approval
+    return happened(approval, now, f"no mail reaches {person}: {reason}")
+
+
+def ask_anew(approval: Approval, plan: ReleasePlan, changed_by: str, now: datetime) -> Approval:
     """What is deployed has changed: no vote for the old plan counts, and who changed it counts as a requester."""
     approval = settle(approval, now)
-    if approval.verdict.is_final or digest == approval.digest:
+    if approval.verdict.is_final or plan.digest == approval.digest:
         return approval
     void = f"; {len(approval.votes)} earlier answers no longer count" if approval.votes else ""
     after = approval.model_copy(
         update={
-            "digest": digest,
+            "digest": plan.digest,
             "votes": (),
             "asked": tuple(asked.model_copy(update={"round": asked.round + 1}) for asked in approval.asked),
-            "requesters": tuple(dict.fromkeys((*approval.requesters, changed_by.name))),
-            "requester_addresses": tuple(dict.fromkeys((*approval.requester_addresses, *changed_by.addresses))),
+            "requesters": tuple(dict.fromkeys((*approval.requesters, *plan.changed_by))),
+            "requester_addresses": tuple(dict.fromkeys((*approval.requester_addresses, *plan.requester_addresses))),
         }
     )
-    return happened(after, now, f"changed what is deployed{void}", by=changed_by.name)
+    return happened(after, now, f"changed what is deployed{void}", by=changed_by)

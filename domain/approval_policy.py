@@ -86,7 +86,9 @@ class Escalation(Frozen):
         default=timedelta(hours=24), description="Unanswered for so long, the deputies are asked too."
     )
     to: Approvers = Field(
-        min_length=1, max_length=20, description="Deputies (mail addresses, group:name): each may answer for the silent."
+        min_length=1,
+        max_length=20,
+        description="Deputies, written like approvers: each may answer for the silent.",
     )
 
 

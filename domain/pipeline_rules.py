@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from domain.approval_policy import ApprovalPolicy
+from domain.duration import render
 from domain.frozen import Frozen
 from domain.pipeline import Artifact, Job, Pipeline, SecretVariable, Stage, Step
 from domain.stage_graph import dependency_cycle
@@ -51,6 +52,10 @@ def _stage(pipeline: Pipeline, at: int, stage: Stage) -> Iterator[BrokenRule]:
             yield BrokenRule(path=(*path, "after", index), message=text, known=names, wrong=after.stage)
     yield from _policy(stage.before.approval, (*path, "before", "approval"))
     yield from _policy(stage.after_deployment.approval, (*path, "after_deployment", "approval"))
+    policy = stage.after_deployment.approval
+    if policy and policy.skip_if_approved_before:
+        where = (*path, "after_deployment", "approval", "skip_if_approved_before")
+        yield BrokenRule(path=where, message="is for approvals before a deployment only")
     yield from _repeated("job", [job.job for job in stage.jobs], (*path, "jobs"))
     for index, job in enumerate(stage.jobs):
         yield from _job(pipeline, stage, job, (*path, "jobs", index))
@@ -60,6 +65,9 @@ def _policy(policy: ApprovalPolicy | None, path: Path) -> Iterator[BrokenRule]:
     if policy and policy.needed > len(policy.approvers):
         text = f"needs {policy.needed} approvals but asks only {len(policy.approvers)}"
         yield BrokenRule(path=(*path, "need"), message=text)
+    if policy and policy.escalate and policy.escalate.after >= policy.timeout:
+        text = f"must be less than the timeout, which is {render(policy.timeout)}"
+        yield BrokenRule(path=(*path, "escalate", "after"), message=text)
 
 
 def _job(pipeline: Pipeline, stage: Stage, job: Job, path: Path) -> Iterator[BrokenRule]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from domain.approval import Asked
@@ -33,7 +33,7 @@ class ReleasePlan(Frozen):
     """Everything a release is made of, frozen when it is created. Artifacts are pinned once, by its workflow.
 
     ``requester_addresses`` are all of the people behind ``requested_by``; ``people`` says which person an address
-    that the policies name belongs to, where that is another address.
+    that the policies name belongs to, where that is another address. ``changed_by`` are those who changed it since.
     """
 
     id: ReleaseId
@@ -48,6 +48,7 @@ class ReleasePlan(Frozen):
     variables: dict[str, str] = {}
     groups: dict[str, tuple[str, ...]] = {}
     people: dict[str, str] = {}
+    changed_by: tuple[str, ...] = ()
     artifacts: tuple[PinnedArtifact, ...] = ()
 
     @property
@@ -129,11 +130,22 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
     )
 
 
-def with_variables(plan: ReleasePlan, changes: Mapping[str, str]) -> ReleasePlan:
-    """The plan with these variables set otherwise; raises VariableNotSettable."""
-    for name in changes:
+def require_settable(plan: ReleasePlan, names: Iterable[str]) -> None:
+    """Raise VariableNotSettable for the first variable that may not be set for this release."""
+    for name in names:
         _check_variable(plan.pipeline, name)
-    return plan.model_copy(update={"variables": {**plan.variables, **changes}})
+
+
+def with_change(plan: ReleasePlan, variables: Mapping[str, str], changed_by: Requester) -> ReleasePlan:
+    """The plan with these variables set otherwise. Who changed it counts as a requester from now on."""
+    addresses = dict.fromkeys((*plan.requester_addresses, *changed_by.addresses))
+    return plan.model_copy(
+        update={
+            "variables": {**plan.variables, **variables},
+            "changed_by": tuple(dict.fromkeys((*plan.changed_by, changed_by.name))),
+            "requester_addresses": tuple(addresses),
+        }
+    )
 
 
 def _check(pipeline: Pipeline, request: ReleaseRequest) -> None:

@@ -25,8 +25,9 @@ class Reminding(Frozen):
 def plan_reminding(
     policy: ApprovalPolicy, asked_at: datetime, expires_at: datetime, zone: tzinfo | None = None
 ) -> Reminding:
-    """Waits double, up to thirty days, so that a year of waiting is some twenty mails. Nothing is planned beyond
-    the expiry. ``zone`` is that of the policy's business hours; without it every hour counts.
+    """Plan the moments up to the expiry. ``zone`` is that of the business hours; without it every hour counts.
+
+    Waits double, up to thirty days, so that a year of waiting is some twenty mails.
     """
 
     def after(elapsed: timedelta) -> datetime:

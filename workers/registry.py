@@ -7,6 +7,7 @@ from activities.agents import Agents
 from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
+from activities.reminding import BusinessClock
 from activities.turns import EnvironmentQueues
 from workflows.deployment import DeploymentWorkflow
 from workflows.environment import EnvironmentWorkflow
@@ -19,12 +20,14 @@ def release_activities(
     records: Records, pinning: Pinning, agents: Agents, notifications: Notifications
 ) -> list[Callable[..., Any]]:
     """What the release worker runs itself; all else runs on agents."""
-    queues = EnvironmentQueues()
+    queues, clock = EnvironmentQueues(), BusinessClock()
     return [
         records.record,
         pinning.pin_artifact,
         agents.find_agent,
         notifications.ask_approver,
+        notifications.tell_unreachable,
+        clock.plan_reminding,
         queues.ask_for_turn,
         queues.still_open,
     ]

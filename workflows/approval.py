@@ -1,35 +1,34 @@
-"""Asking people and waiting for their verdict: the approvals before and after one deployment.
+"""The approvals of one deployment: ask, wait, decide. What each message does is decided in ``domain``.
 
-Votes come by signal, so that they are kept while no worker runs; what became of a vote is answered by query.
+What people do comes by signal, so that it is kept while no worker runs; what became of it is answered by query.
 """
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 
-from activities.notifications import AskApprover, Notifications
-from activities.records import ApprovalFact, Event
+from activities.records import ApprovalFact, Event, Fact
+from domain.answering import answer, carry_over
 from domain.approval import (
+    Action,
     Approval,
-    Asked,
-    Choice,
     Moment,
     Receipt,
     ReceiptKind,
-    Verdict,
     Vote,
-    answer,
-    asked_now,
+    cancel,
     describe,
     settle,
 )
-from domain.approval_policy import ApprovalPolicy
-from domain.artifact import PinnedArtifact
+from domain.approval_actions import Override, Reassignment, Withdrawal, ask_anew, override, reassign, withdraw
+from domain.approval_policy import ApprovalPolicy, NobodyAsked
 from domain.frozen import Frozen
 from domain.ids import DeploymentId, approval_id
+from domain.person import Requester
 from domain.release import ReleasePlan
-from workflows.abandoned import let_go
-from workflows.options import MAIL_HEARTBEAT, MAIL_RETRY, MAIL_TIMEOUT
+from workflows.asking import Asking
 from workflows.recording import Recorder
 from workflows.stopping import Stop
 
@@ -41,47 +40,125 @@ class CastVote(Frozen):
     vote: Vote
 
 
-class ReceiptQuery(Frozen):
-    """Query: what became of this vote."""
+class Withdraw(Frozen):
+    """Signal: one person takes their answer back."""
 
     moment: Moment
-    vote_id: str
-    voter: str
+    withdrawal: Withdrawal
+
+
+class Reassign(Frozen):
+    """Signal: somebody else is to be asked."""
+
+    moment: Moment
+    reassignment: Reassignment
+
+
+class OverrideApproval(Frozen):
+    """Signal: a release manager decides."""
+
+    moment: Moment
+    override: Override
+
+
+class MailBounced(Frozen):
+    """Signal: the mail service says that a person's mail did not arrive."""
+
+    moment: Moment
+    person: str
+    reason: str
+
+
+class ReceiptQuery(Frozen):
+    """Query: what became of this person's action."""
+
+    moment: Moment
+    action_id: str
+    by: str
+
+
+_A = TypeVar("_A", bound=Action)
+_Decide = Callable[[Approval, _A, datetime], tuple[Approval, Receipt]]
+_SAID_BEFORE = (ReceiptKind.ALREADY_COUNTED, ReceiptKind.ALREADY_DONE)
 
 
 class Approvals:
-    """The approvals of one deployment."""
+    """The approvals of one deployment. ``waits`` gives the facts of a deployment that waits for this sentence."""
 
     def __init__(
-        self, plan: ReleasePlan, deployment: DeploymentId, requested_by: str, recorder: Recorder, stop: Stop
+        self,
+        deployment: DeploymentId,
+        requester: Requester,
+        recorder: Recorder,
+        stop: Stop,
+        waits: Callable[[str], tuple[Fact, ...]],
     ) -> None:
-        self._plan = plan
         self._deployment = deployment
-        self._requested_by = requested_by
+        self._requester = requester
         self._recorder = recorder
         self._stop = stop
+        self._waits = waits
         self._open: dict[Moment, Approval] = {}
+        self._asking: dict[Moment, Asking] = {}
         self._receipts: dict[tuple[Moment, str, str], Receipt] = {}
 
     def vote(self, cast: CastVote) -> None:
-        """Take a vote. One that was counted keeps its receipt; one that was refused may come again."""
-        key = (cast.moment, cast.vote.vote_id, cast.vote.voter)
-        approval = self._open.get(cast.moment)
+        self._act(cast.moment, cast.vote, answer)
+
+    def withdraw(self, message: Withdraw) -> None:
+        self._act(message.moment, message.withdrawal, withdraw)
+
+    def reassign(self, message: Reassign) -> None:
+        self._act(message.moment, message.reassignment, reassign)
+
+    def override(self, message: OverrideApproval) -> None:
+        self._act(message.moment, message.override, override)
+
+    def _act(self, moment: Moment, action: _A, decide: "_Decide[_A]") -> None:
+        """Do what somebody wants. What was done keeps its receipt; what was refused may come again."""
+        key = (moment, action.action_id, action.by)
+        approval = self._open.get(moment)
         if approval is None:
-            message = f"Nobody is asked {cast.moment} this deployment at the moment."
-            self._receipts[key] = Receipt(vote_id=cast.vote.vote_id, kind=ReceiptKind.NOT_OPEN, message=message)
+            message = f"Nobody is asked {moment} this deployment at the moment."
+            self._receipts[key] = Receipt(action_id=action.action_id, kind=ReceiptKind.NOT_OPEN, message=message)
             return
-        self._open[cast.moment], receipt = answer(approval, cast.vote, workflow.now())
-        if receipt.kind != ReceiptKind.ALREADY_COUNTED:
-            self._receipts[key] = receipt
+        self._open[moment], told = decide(approval, action, workflow.now())
+        if told.kind not in _SAID_BEFORE:
+            self._receipts[key] = told
 
     def receipt(self, query: ReceiptQuery) -> Receipt | None:
-        return self._receipts.get((query.moment, query.vote_id, query.voter))
+        return self._receipts.get((query.moment, query.action_id, query.by))
 
-    async def verdict(self, moment: Moment, policy: ApprovalPolicy) -> Approval:
+    def mail_bounced(self, message: MailBounced) -> None:
+        """Escalate where nobody can be reached. Nothing to do once it is decided, or for an unknown moment."""
+        approval = self._open.get(message.moment)
+        if approval is not None:
+            self._open[message.moment] = self._asking[message.moment].unreachable(
+                approval, message.person, message.reason
+            )
+
+    def change_plan(self, plan: ReleasePlan, changed_by: str) -> None:
+        """Ask anew about the plan as it is now."""
+        for moment, approval in self._open.items():
+            self._asking[moment].plan = plan
+            self._open[moment] = ask_anew(approval, plan, changed_by, workflow.now())
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """All that counted, for the approval of the next stage."""
+        return tuple(counted.vote for approval in self._open.values() for counted in approval.votes)
+
+    def note_nobody_asked(self, moment: Moment, plan: ReleasePlan) -> None:
+        """Keep the record of an approval that nobody is asked for."""
+        approval = settle(self._opened(plan, NobodyAsked()), workflow.now())
+        self._recorder.note(self._fact(moment, approval))
+
+    async def verdict(
+        self, moment: Moment, plan: ReleasePlan, policy: ApprovalPolicy, earlier: tuple[Vote, ...] = ()
+    ) -> Approval:
         """Ask, wait, and return the decided approval. Asking to stop decides it as canceled."""
-        self._open[moment] = self._opened(policy)
-        told: list[str] = []
+        self._open[moment] = carry_over(self._opened(plan, policy), earlier, workflow.now())
+        asking = self._asking[moment] = Asking(moment, plan, self._deployment, self._requester, self._replace)
         recorded: Approval | None = None
         while recorded is None or not recorded.verdict.is_final:
             current = self._settled(moment)
@@ -89,107 +166,70 @@ class Approvals:
                 await self._record(moment, current, recorded)
                 recorded = current
                 continue
-            told += self._tell(moment, current, told)
-            await self._next_change(moment, current)
+            await asking.tell(current)
+            if self._open[moment] == current:
+                await self._next_change(moment, current, asking)
         return recorded
 
-    def _opened(self, policy: ApprovalPolicy) -> Approval:
+    def _replace(self, moment: Moment, change: Callable[[Approval], Approval]) -> None:
+        self._open[moment] = change(self._open[moment])
+
+    def _opened(self, plan: ReleasePlan, policy: ApprovalPolicy) -> Approval:
+        names = (plan.requested_by, *plan.changed_by, self._requester.name)
+        addresses = (*plan.requester_addresses, *self._requester.addresses)
         return Approval(
             policy=policy,
-            asked=self._plan.asked(policy.approvers),
-            digest=self._plan.digest,
-            requesters=tuple(dict.fromkeys((self._plan.requested_by, self._requested_by))),
+            asked=plan.asked(policy.approvers),
+            digest=plan.digest,
+            requesters=tuple(dict.fromkeys(names)),
+            requester_addresses=tuple(dict.fromkeys(addresses)),
             opened_at=workflow.now(),
         )
 
     def _settled(self, moment: Moment) -> Approval:
         current = settle(self._open[moment], workflow.now())
-        if self._stop.is_asked and not current.verdict.is_final:
-            current = current.model_copy(update={"verdict": Verdict.CANCELED, "decided_at": workflow.now()})
+        if self._stop.is_asked:
+            current = cancel(current, workflow.now())
         self._open[moment] = current
         return current
 
-    async def _next_change(self, moment: Moment, current: Approval) -> None:
-        left = max(current.expires_at - workflow.now(), timedelta(0))
-        summary = f"approval {moment} {self._deployment.stage} expires"
+    async def _next_change(self, moment: Moment, current: Approval, asking: Asking) -> None:
+        """Wait until somebody does something, or until it is time: to remind, to escalate, to expire, to begin."""
+        begins = current.deferred_until if current.is_enough else None
+        end = (begins, "counts as approved") if begins else (current.expires_at, "expires")
+        at, what = min((end, *asking.coming(current)), key=lambda coming: coming[0])
+        left = max(at - workflow.now(), timedelta(0))
+        summary = f"approval {moment} {self._deployment.stage}: {what}"
         try:
             await self._stop.wait(lambda: self._open[moment] != current, within=left, summary=summary)
         except TimeoutError:
-            return
-
-    def _tell(self, moment: Moment, current: Approval, told: list[str]) -> list[str]:
-        """Mail those who are asked now and were not told yet. The approval does not wait for the mail."""
-        fresh = [asked for asked in asked_now(current) if asked.approver not in told]
-        for asked in fresh:
-            mail = workflow.start_activity_method(
-                Notifications.ask_approver,
-                self._ask(moment, current, asked),
-                schedule_to_close_timeout=current.policy.timeout,
-                start_to_close_timeout=min(MAIL_TIMEOUT, current.policy.timeout),
-                heartbeat_timeout=MAIL_HEARTBEAT,
-                retry_policy=MAIL_RETRY,
-                summary=f"mail to {asked.approver}",
-            )
-            let_go(mail)
-        return [asked.approver for asked in fresh]
-
-    def _ask(self, moment: Moment, current: Approval, asked: Asked) -> AskApprover:
-        return AskApprover(
-            approval_id=approval_id(self._deployment, moment),
-            approver=asked.approver,
-            members=asked.members,
-            release_name=self._plan.name,
-            pipeline=self._plan.id.pipeline,
-            stage=self._deployment.stage,
-            moment=moment,
-            requested_by=self._requested_by,
-            instructions=current.policy.instructions,
-            description=self._plan.description,
-            artifacts=tuple(_spell(pin) for pin in self._plan.artifacts),
-            digest=current.digest,
-            expires_at=current.expires_at,
-        )
+            self._open[moment] = asking.on_time(self._open[moment])
 
     async def _record(self, moment: Moment, current: Approval, recorded: Approval | None) -> None:
-        news = _news(moment, current, recorded)
-        events = [
-            Event(
-                release=str(self._plan.id),
-                deployment=str(self._deployment),
-                text=f"{self._deployment.stage}: {text}",
-                by=by,
-            )
-            for text, by in news
-        ]
-        fact = ApprovalFact(
+        approvers = ", ".join(asked.approver for asked in current.asked)
+        told = [] if recorded else [self._event(f"approval {moment} the deployment asked of {approvers}", "")]
+        new = current.history[len(recorded.history) if recorded else 0 :]
+        told += [self._event(f"approval {moment} the deployment: {line.text}", line.by) for line in new]
+        waiting = () if current.verdict.is_final else self._waits(_sentence(moment, current))
+        await self._recorder.record(*waiting, self._fact(moment, current), *told)
+
+    def _fact(self, moment: Moment, approval: Approval) -> ApprovalFact:
+        return ApprovalFact(
             approval_id=approval_id(self._deployment, moment),
             deployment=str(self._deployment),
             moment=moment,
-            approval=current,
+            approval=approval,
         )
-        await self._recorder.record(fact, *events)
+
+    def _event(self, text: str, by: str) -> Event:
+        return Event(
+            release=str(self._deployment.release),
+            deployment=str(self._deployment),
+            text=f"{self._deployment.stage}: {text}",
+            by=by,
+        )
 
 
-def waiting_sentence(moment: Moment, policy: ApprovalPolicy) -> str:
-    """``approval before the deployment by ana@example.com, group:ops``."""
-    return f"approval {moment} the deployment by {', '.join(policy.approvers)}"
-
-
-def _news(moment: Moment, current: Approval, recorded: Approval | None) -> list[tuple[str, str]]:
-    """What happened since the last record, each with who did it."""
-    if recorded is None:
-        return [(f"approval {moment} the deployment asked of {', '.join(current.policy.approvers)}", "")]
-    votes = current.votes[len(recorded.votes) :]
-    news = [(_told(moment, counted.vote), counted.vote.voter) for counted in votes]
-    if current.verdict in {Verdict.EXPIRED, Verdict.CANCELED}:
-        news.append((describe(current), ""))
-    return news
-
-
-def _told(moment: Moment, vote: Vote) -> str:
-    word = "approved" if vote.choice == Choice.APPROVE else "rejected"
-    return f"{word} {moment} the deployment" + (f": {vote.comment}" if vote.comment else "")
-
-
-def _spell(pin: PinnedArtifact) -> str:
-    return f"{pin.alias} {pin.version}"
+def _sentence(moment: Moment, approval: Approval) -> str:
+    """``approval before the deployment: 0 of 2 approvals given; asked: ana@example.com, group:ops``."""
+    return f"approval {moment} the deployment: {describe(approval).removesuffix('.')}"

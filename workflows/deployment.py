@@ -6,29 +6,52 @@ from temporalio import workflow
 
 from activities.agent_job import AgentReady
 from activities.records import DeploymentFact, Event, StageFact
-from domain.approval import Moment, Receipt, Verdict, describe
+from domain.approval import Moment, Receipt, Verdict, Vote, describe
 from domain.conditions import should_run
 from domain.frozen import Frozen
 from domain.ids import DeploymentId
+from domain.person import Requester
 from domain.pipeline import Checks
-from domain.release import ReleasePlan
+from domain.release import ReleasePlan, with_change
 from domain.status import RunStatus, StageStatus, deployment_status, worst_run
-from workflows.approval import Approvals, CastVote, ReceiptQuery, waiting_sentence
+from workflows.approval import (
+    Approvals,
+    CastVote,
+    MailBounced,
+    OverrideApproval,
+    Reassign,
+    ReceiptQuery,
+    Withdraw,
+)
 from workflows.job import JobRun
 from workflows.recording import Recorder
 from workflows.stopping import CancelRequest, Stop, to_the_end
 from workflows.turn import Turn, TurnGranted, TurnQueued, TurnSuperseded
 
 
+class PlanChange(Frozen):
+    """Signal: deploy with these variables set otherwise. The same ``change_id`` counts once."""
+
+    change_id: str
+    variables: dict[str, str]
+    requester: Requester
+    comment: str = ""
+
+
 class DeploymentInput(Frozen):
-    """What to deploy where, for whom; ``comment`` is why, of the person who asked for it by hand."""
+    """What to deploy where, for whom; ``comment`` is why, of the person who asked for it by hand.
+
+    ``earlier`` are the votes for the stages before, of a deployment that started by itself.
+    """
 
     plan: ReleasePlan
     stage: str
     attempt: int
     requested_by: str
+    requester_addresses: tuple[str, ...] = ()
     is_by_hand: bool = False
     comment: str = ""
+    earlier: tuple[Vote, ...] = ()
 
     @property
     def id(self) -> DeploymentId:
@@ -36,10 +59,11 @@ class DeploymentInput(Frozen):
 
 
 class DeploymentEnd(Frozen):
-    """How it ended; ``reason`` is one sentence, empty for a plain success."""
+    """How it ended; ``reason`` is one sentence, empty for a plain success. ``votes`` are those that counted."""
 
     status: StageStatus
     reason: str = ""
+    votes: tuple[Vote, ...] = ()
 
 
 _STATUS_OF = {
@@ -56,10 +80,13 @@ class DeploymentWorkflow:
     @workflow.init
     def __init__(self, given: DeploymentInput) -> None:
         self._given = given
+        self._plan = given.plan
         self._stage = given.plan.pipeline.stage(given.stage)
         self._recorder = Recorder()
         self._stop = Stop()
-        self._approvals = Approvals(given.plan, given.id, given.requested_by, self._recorder, self._stop)
+        requester = Requester(name=given.requested_by, addresses=given.requester_addresses)
+        self._approvals = Approvals(given.id, requester, self._recorder, self._stop, self._waiting)
+        self._has_begun = False
         self._turn = Turn(given.plan, self._stage, given.id, self._stop, self._waits)
         self._job: JobRun | None = None
         self._started_at: datetime = workflow.now()
@@ -76,7 +103,7 @@ class DeploymentWorkflow:
         async with self._turn:
             end = await self._deploy()
         await self._ended(end)
-        return end
+        return end.model_copy(update={"votes": self._approvals.votes})
 
     async def _deploy(self) -> DeploymentEnd:
         if self._turn.is_superseded:
@@ -86,6 +113,7 @@ class DeploymentWorkflow:
         refused = await self._refused(Moment.BEFORE, self._stage.before)
         if refused is not None:
             return refused
+        self._has_begun = True
         self._recorder.show(StageStatus.IN_PROGRESS)
         self._recorder.note(*self._facts(StageStatus.IN_PROGRESS))
         finished = await self._run_jobs()
@@ -109,9 +137,10 @@ class DeploymentWorkflow:
     async def _refused(self, moment: Moment, checks: Checks) -> DeploymentEnd | None:
         """Ask for the approval, if one is wanted; None when it is given."""
         if checks.approval is None:
+            self._approvals.note_nobody_asked(moment, self._plan)
             return None
-        await self._waits(waiting_sentence(moment, checks.approval))
-        approval = await self._approvals.verdict(moment, checks.approval)
+        earlier = self._given.earlier if moment == Moment.BEFORE else ()
+        approval = await self._approvals.verdict(moment, self._plan, checks.approval, earlier)
         if approval.verdict == Verdict.APPROVED:
             return None
         reason = str(self._stop.request) if self._stop.request is not None else describe(approval)
@@ -125,7 +154,7 @@ class DeploymentWorkflow:
         finished: list[RunStatus] = []
         for position, job in enumerate(self._stage.jobs):
             self._job = JobRun(
-                plan=self._given.plan,
+                plan=self._plan,
                 stage=self._stage,
                 deployment=self._given.id,
                 position=position,
@@ -138,11 +167,12 @@ class DeploymentWorkflow:
         return finished
 
     async def _waits(self, sentence: str) -> None:
-        await self._stands(StageStatus.WAITING, sentence)
+        await self._recorder.record(*self._waiting(sentence))
 
-    async def _stands(self, status: StageStatus, waiting_for: str = "") -> None:
-        self._recorder.show(status, waiting_for)
-        await self._recorder.record(*self._facts(status, waiting_for=waiting_for))
+    def _waiting(self, sentence: str) -> tuple[DeploymentFact, StageFact]:
+        """Show what is waited for, and give the facts of it."""
+        self._recorder.show(StageStatus.WAITING, sentence)
+        return self._facts(StageStatus.WAITING, waiting_for=sentence)
 
     async def _ended(self, end: DeploymentEnd) -> None:
         self._recorder.show(end.status, end.reason)
@@ -175,7 +205,29 @@ class DeploymentWorkflow:
     def vote(self, cast: CastVote) -> None:
         self._approvals.vote(cast)
 
-    @workflow.query(description="What became of a vote.")
+    @workflow.signal(description="One person takes their answer back.")
+    def withdraw(self, message: Withdraw) -> None:
+        self._approvals.withdraw(message)
+
+    @workflow.signal(description="Somebody else is to be asked.")
+    def reassign(self, message: Reassign) -> None:
+        self._approvals.reassign(message)
+
+    @workflow.signal(description="A release manager decides instead of the approvers.")
+    def override(self, message: OverrideApproval) -> None:
+        self._approvals.override(message)
+
+    @workflow.signal(description="A mail to an approver did not arrive.")
+    def mail_bounced(self, message: MailBounced) -> None:
+        self._approvals.mail_bounced(message)
+
+    @workflow.signal(description="What is deployed has changed; it counts until the jobs begin.")
+    def change_plan(self, change: PlanChange) -> None:
+        if not self._has_begun:
+            self._plan = with_change(self._plan, change.variables, change.requester)
+            self._approvals.change_plan(self._plan, change.requester.name)
+
+    @workflow.query(description="What became of what a person did to an approval.")
     def receipt(self, query: ReceiptQuery) -> Receipt | None:
         return self._approvals.receipt(query)
 

@@ -9,14 +9,15 @@ from temporalio.common import SearchAttributePair, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
 from activities.pinning import Pinning, PinRequest
-from activities.records import DeploymentFact, Event, ReleaseFact, StageFact
+from activities.records import DeploymentFact, Event, PlanFact, ReleaseFact, StageFact
 from activities.search_attributes import ENVIRONMENT, STAGE
+from domain.approval import Vote
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
-from domain.release import ReleasePlan
+from domain.release import ReleasePlan, with_change
 from domain.stage_graph import dependents, ready_stages, unreachable_stages
 from domain.status import ReleaseStatus, StageStatus, release_status
-from workflows.deployment import DeploymentEnd, DeploymentInput, DeploymentWorkflow
+from workflows.deployment import DeploymentEnd, DeploymentInput, DeploymentWorkflow, PlanChange
 from workflows.options import PIN_HEARTBEAT, PIN_RETRY, PIN_TIMEOUT
 from workflows.recording import Recorder, deployment_details, search_attributes
 from workflows.stopping import CancelRequest, Stop, to_the_end
@@ -42,6 +43,7 @@ class DeployRequest(Frozen):
 
     stage: str
     requested_by: str
+    requester_addresses: tuple[str, ...] = ()
     request_id: str
     comment: str = ""
 
@@ -66,7 +68,11 @@ class ReleaseWorkflow:
         self._attempts = {s.stage: given.attempts.get(s.stage, 0) for s in self._stages}
         self._requests: list[DeployRequest] = []
         self._known_requests: list[str] = []
+        self._changes: list[PlanChange] = []
+        self._applied_changes = 0
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._children: dict[str, DeploymentHandle] = {}
+        self._votes: dict[str, tuple[Vote, ...]] = {}
         self._recorder = Recorder()
         self._stop = Stop()
 
@@ -90,6 +96,7 @@ class ReleaseWorkflow:
 
     async def _walk(self) -> None:
         while self._has_work():
+            await self._apply_changes()
             await self._skip_unreachable()
             await self._start_requested()
             self._start_ready()
@@ -138,6 +145,7 @@ class ReleaseWorkflow:
         return bool(
             self._running
             or self._requests
+            or self._has_changed
             or ready_stages(self._stages, self._statuses)
             or unreachable_stages(self._stages, self._statuses)
         )
@@ -187,7 +195,11 @@ class ReleaseWorkflow:
     async def _deploy(self, stage: str, request: DeployRequest | None) -> None:
         """Run the next attempt to its end; one that ends abnormally (terminated, our fault) counts as failed."""
         began = workflow.now()
+        known = len(self._changes)
         given, child = await self._started(stage, request)
+        self._children[stage] = child
+        for change in self._changes[known:]:
+            await self._pass_on(child, change)
         try:
             end = await self._end_of(child)
         except ChildWorkflowError as error:
@@ -195,6 +207,8 @@ class ReleaseWorkflow:
             end = DeploymentEnd(status=StageStatus.FAILED, reason=reason)
             await self._record_abnormal(given, began, end)
         self._statuses[stage] = end.status
+        self._votes[stage] = end.votes
+        self._children.pop(stage, None)
         del self._running[stage]
 
     async def _started(self, stage: str, request: DeployRequest | None) -> tuple[DeploymentInput, DeploymentHandle]:
@@ -215,9 +229,47 @@ class ReleaseWorkflow:
             stage=stage,
             attempt=self._attempts[stage],
             requested_by=request.requested_by if request else self._plan.requested_by,
+            requester_addresses=request.requester_addresses if request else self._plan.requester_addresses,
             is_by_hand=request is not None,
             comment=request.comment if request else "",
+            earlier=() if request else self._votes_before(stage),
         )
+
+    def _votes_before(self, stage: str) -> tuple[Vote, ...]:
+        """What people answered for the stages that this one waited for, in this run."""
+        before = [after.stage for after in self._plan.pipeline.stage(stage).after]
+        return tuple(vote for name in before for vote in self._votes.get(name, ()))
+
+    async def _apply_changes(self) -> None:
+        """Record changes of the plan, and tell the deployments that wait; those under way keep what they began with."""
+        while self._has_changed:
+            change = self._changes[self._applied_changes]
+            self._applied_changes += 1
+            comment = f": {change.comment}" if change.comment else ""
+            names = ", ".join(sorted(change.variables))
+            await self._recorder.record(
+                PlanFact(
+                    release=str(self._plan.id),
+                    digest=self._plan.digest,
+                    variables=self._plan.variables,
+                    changed_by=self._plan.changed_by,
+                    requester_addresses=self._plan.requester_addresses,
+                ),
+                Event(release=str(self._plan.id), text=f"changed {names}{comment}", by=change.requester.name),
+            )
+            for stage in sorted(self._children):
+                await self._pass_on(self._children[stage], change)
+
+    @property
+    def _has_changed(self) -> bool:
+        return len(self._changes) > self._applied_changes
+
+    async def _pass_on(self, child: DeploymentHandle, change: PlanChange) -> None:
+        """Hearing of the same change again does a deployment no harm."""
+        try:
+            await child.signal(DeploymentWorkflow.change_plan, change)
+        except ApplicationError:
+            workflow.logger.info("deployment ended before the plan changed", extra={"deployment": child.id})
 
     async def _start_child(self, given: DeploymentInput) -> DeploymentHandle:
         pipeline = self._plan.pipeline
@@ -268,10 +320,12 @@ class ReleaseWorkflow:
     async def _next_change(self) -> None:
         """Wait until a deployment ended or another is asked for; once a stop is asked, until all have ended."""
         running, requests = len(self._running), len(self._requests)
-        if not running:
+        if not running or self._has_changed:
             return
         self._recorder.show(ReleaseStatus.ACTIVE, _stages(sorted(self._running)), self._standing())
-        await self._stop.wait(lambda: len(self._running) < running or len(self._requests) > requests)
+        await self._stop.wait(
+            lambda: len(self._running) < running or len(self._requests) > requests or self._has_changed
+        )
         if self._stop.is_asked:
             await self._stop.wait_regardless(lambda: not self._running)
 
@@ -322,6 +376,12 @@ class ReleaseWorkflow:
         if request.request_id not in self._known_requests and request.stage in self._statuses:
             self._known_requests.append(request.request_id)
             self._requests.append(request)
+
+    @workflow.signal(description="Deploy with other values from now on; who has approved already is asked again.")
+    def change_plan(self, change: PlanChange) -> None:
+        if all(change.change_id != known.change_id for known in self._changes):
+            self._plan = with_change(self._plan, change.variables, change.requester)
+            self._changes.append(change)
 
     @workflow.signal(description="Stop the release and its deployments.")
     def cancel(self, request: CancelRequest) -> None:

@@ -6,14 +6,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.acting import NoSuchApproval, Told
 from api.approval_view import approval_view_of
 from api.pages.changes import Changes, changes_of
 from api.pages.forms import Form
 from api.queries import release_row
 from api.services import Services
 from api.views import ApprovalView
-from api.votes import NoSuchApproval, VoteAnswer
-from domain.approval import Approval, Channel, Choice, Receipt, ReceiptKind, Verdict, Vote, answer
+from domain.answering import answer
+from domain.approval import Approval, Channel, Choice, Receipt, ReceiptKind, Verdict, Vote
 from domain.ids import DeploymentId
 from domain.release import ReleasePlan
 from storage import approvals
@@ -77,7 +78,7 @@ async def question(session: AsyncSession, approval_id: str) -> Question:
 
 def outlook(approval: Approval, person: str, now: datetime) -> Receipt:
     """What this person would be told if they approved now; nothing is cast."""
-    trial = Vote(vote_id="", voter=person, choice=Choice.APPROVE, digest=approval.digest)
+    trial = Vote(action_id="", by=person, choice=Choice.APPROVE, digest=approval.digest)
     return answer(approval, trial, now)[1]
 
 
@@ -98,8 +99,8 @@ def read_vote(form: Form, person: str, channel: Channel, vote_id_of: str) -> Vot
         return None
     choice = Choice(form.text("choice"))
     return Vote(
-        vote_id=f"{vote_id_of}-{choice}",
-        voter=person,
+        action_id=f"{vote_id_of}-{choice}",
+        by=person,
         choice=choice,
         digest=form.text("digest", 64),
         comment=form.text("comment", _LONGEST_COMMENT),
@@ -107,7 +108,7 @@ def read_vote(form: Form, person: str, channel: Channel, vote_id_of: str) -> Vot
     )
 
 
-def told(given: VoteAnswer) -> Notice:
+def told(given: Told) -> Notice:
     """What became of the vote."""
     if given.receipt is None:
         message = (
@@ -117,23 +118,23 @@ def told(given: VoteAnswer) -> Notice:
     return _notice(given.receipt)
 
 
-def is_to_be_repeated(given: VoteAnswer) -> bool:
+def is_to_be_repeated(given: Told) -> bool:
     """Whether the person should look again and answer anew."""
     return given.receipt is not None and given.receipt.kind == ReceiptKind.PLAN_CHANGED
 
 
-def status_of(given: VoteAnswer) -> int:
+def status_of(given: Told) -> int:
     """The HTTP status of the page with the receipt."""
     if given.receipt is None:
         return 202
-    return 200 if given.receipt.is_counted or given.receipt.kind in _HARMLESS else 409
+    return 200 if given.receipt.stands or given.receipt.kind in _HARMLESS else 409
 
 
 def _notice(receipt: Receipt) -> Notice:
     tone, icon = _TONES[receipt.verdict]
-    if receipt.is_counted and receipt.verdict == Verdict.PENDING:
+    if receipt.stands and receipt.verdict == Verdict.PENDING:
         tone, icon = "good", "check"
-    elif not receipt.is_counted and receipt.kind not in _HARMLESS:
+    elif not receipt.stands and receipt.kind not in _HARMLESS:
         tone, icon = "warn", "info"
     return Notice(tone, icon, _TITLES[receipt.kind], receipt.message)
 

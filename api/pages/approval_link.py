@@ -8,12 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from api.acting import act
 from api.auth import PUBLIC, ForeignOrigin
 from api.pages.answering import Notice, is_to_be_repeated, page_content, question, read_vote, status_of, told
 from api.pages.forms import SentForm
 from api.pages.rendering import render
 from api.services import Services, ServicesHere
-from api.votes import cast
 from domain.approval import Channel
 from storage import approvals
 from storage.tables import ApprovalLinkRow
@@ -43,7 +43,7 @@ async def decide(request: Request, token: Token, form: SentForm, services: Servi
     vote = read_vote(form, link.person, Channel.LINK, hashlib.sha256(token.encode()).hexdigest()[:32])
     if vote is None:
         return await _page(request, services, token, link, status=422, problem=_CHOOSE, given=form.text("comment"))
-    answer = await cast(services, link.approval_id, vote)
+    answer = await act(services, link.approval_id, vote)
     shown_again = form.text("comment") if is_to_be_repeated(answer) else None
     return await _page(
         request, services, token, link, status=status_of(answer), receipt=told(answer), given=shown_again

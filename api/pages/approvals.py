@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from api.acting import act
 from api.auth import Approver, Caller, Viewer
 from api.inputs import Cursor, Deployment
 from api.pages.answering import Notice, is_to_be_repeated, outlook, page_content, question, read_vote, status_of, told
@@ -16,7 +17,6 @@ from api.pages.rendering import render
 from api.pages.viewer import require_own_form
 from api.queries import approval_page
 from api.services import Services, ServicesHere
-from api.votes import cast
 from domain.approval import Channel, Moment
 from domain.ids import approval_id
 from domain.role import Role
@@ -76,7 +76,7 @@ async def decide(
     if vote is None:
         given = form.text("comment")
         return await _page(request, services, approval, caller, status=422, problem=_CHOOSE, given=given)
-    answer = await cast(services, approval, vote)
+    answer = await act(services, approval, vote)
     shown_again = form.text("comment") if is_to_be_repeated(answer) else None
     return await _page(
         request, services, approval, caller, status=status_of(answer), receipt=told(answer), given=shown_again
