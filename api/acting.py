@@ -72,10 +72,11 @@ async def stored_approval(services: Services, approval_id: str) -> Approval:
 
 def outlook(approval: Approval, action: Action, now: datetime) -> Receipt:
     """What this person would be told; nothing is done."""
-    return _decide(approval, action, now)[1]
+    return decide(approval, action, now)[1]
 
 
-def _decide(approval: Approval, action: Action, now: datetime) -> Outcome:
+def decide(approval: Approval, action: Action, now: datetime) -> Outcome:
+    """What the domain says to the action: the approval after it, and the receipt."""
     match action:
         case Vote():
             return answer(approval, action, now)

@@ -27,6 +27,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOOTSTRAP = "bootstrap-token-of-this-test"
 PEOPLE = {
     Role.ADMIN: "adam@example.com",
+    Role.RELEASE_MANAGER: "mona@example.com",
     Role.RELEASER: "rita@example.com",
     Role.APPROVER: "ana@example.com",
     Role.VIEWER: "vera@example.com",

@@ -1,30 +1,38 @@
-"""An orchestrator without Temporal: votes are counted by the domain and recorded as a workflow would record them."""
+"""An orchestrator without Temporal: actions are done by the domain and recorded as a workflow would record them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from activities.records import ApprovalFact, Entry
-from domain.approval import Approval, Moment, Receipt, Vote, answer
+from api.acting import decide
+from domain.approval import Action, Approval, Moment, Receipt, Vote
 from domain.ids import DeploymentId, ReleaseId, approval_id
 from domain.release import ReleasePlan
 from storage import approvals
 from storage.database import Database
 from storage.records import SqlRecords
+from workflows.deployment import PlanChange
 from workflows.release import DeployRequest, ReleaseInput
 from workflows.stopping import CancelRequest
 
 
 @dataclass
 class CountingOrchestrator:
-    """``is_away``: no worker answers, so votes are only kept in ``votes``."""
+    """``is_away``: no worker answers, so actions are only kept in ``actions``."""
 
     database: Database
     now: datetime
     is_away: bool = False
-    votes: list[Vote] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
     started: list[ReleasePlan] = field(default_factory=list)
     deployed: list[DeployRequest] = field(default_factory=list)
     canceled: list[tuple[str, CancelRequest]] = field(default_factory=list)
+    changed: list[tuple[str, PlanChange]] = field(default_factory=list)
+    bounced: list[tuple[str, Moment, str, str]] = field(default_factory=list)
+
+    @property
+    def votes(self) -> list[Vote]:
+        return [action for action in self.actions if isinstance(action, Vote)]
 
     async def start_release(self, plan: ReleasePlan) -> str | None:
         self.started.append(plan)
@@ -40,25 +48,31 @@ class CountingOrchestrator:
     async def cancel_deployment(self, deployment: DeploymentId, request: CancelRequest) -> None:
         self.canceled.append((str(deployment), request))
 
-    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
-        self.votes.append(vote)
+    async def change_plan(self, release: ReleaseId, change: PlanChange) -> None:
+        self.changed.append((str(release), change))
+
+    async def act(self, deployment: DeploymentId, moment: Moment, action: Action) -> Receipt | None:
+        self.actions.append(action)
         if self.is_away:
             return None
         name = approval_id(deployment, moment)
         async with self.database.reading() as session:
             row = await approvals.get(session, name)
         assert row is not None
-        after, receipt = answer(Approval.model_validate(row.approval), vote, self.now)
+        after, receipt = decide(Approval.model_validate(row.approval), action, self.now)
         fact = ApprovalFact(approval_id=name, deployment=str(deployment), moment=moment, approval=after)
         entry = Entry(
             workflow_id=deployment.workflow_id,
             run_id="after-the-seed",
-            sequence=len(self.votes),
+            sequence=len(self.actions),
             at=self.now,
             facts=(fact,),
         )
         await SqlRecords(self.database).apply(entry)
         return receipt
+
+    async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
+        self.bounced.append((str(deployment), moment, person, reason))
 
     async def is_healthy(self) -> bool:
         return True

@@ -1,19 +1,24 @@
 """An orchestrator in memory: it starts each release once and decides approvals with the real domain.
 
-``is_reachable`` False is a Temporal that is down; ``has_worker`` False keeps votes unanswered, as signals would be,
+``is_reachable`` False is a Temporal that is down; ``has_worker`` False keeps actions unanswered, as signals would be,
 until ``work_off`` lets a worker at them.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 
+from api.acting import decide
 from api.orchestrator import NothingRuns, TemporalUnavailable
-from domain.approval import Approval, Moment, Receipt, Vote, answer
+from domain.approval import Action, Approval, Moment, Receipt, ReceiptKind
+from domain.approval_actions import mail_came_back
 from domain.ids import DeploymentId, ReleaseId
 from domain.release import ReleasePlan
 from storage.clock import utc_now
+from workflows.deployment import PlanChange
 from workflows.release import DeployRequest, ReleaseInput
 from workflows.stopping import CancelRequest
+
+_SAID_BEFORE = (ReceiptKind.ALREADY_COUNTED, ReceiptKind.ALREADY_DONE)
 
 
 class FakeOrchestrator:
@@ -23,11 +28,15 @@ class FakeOrchestrator:
         self.is_reachable = True
         self.has_worker = True
         self.started: list[ReleasePlan] = []
+        self.ended: list[ReleaseId] = []
         self.deployed: list[tuple[ReleaseInput, DeployRequest]] = []
         self.canceled: list[tuple[str, CancelRequest]] = []
+        self.changed: list[tuple[ReleaseId, PlanChange]] = []
+        self.bounced: list[tuple[DeploymentId, Moment, str, str]] = []
+        self.acted: list[Action] = []
         self.approvals: dict[tuple[DeploymentId, Moment], Approval] = {}
-        self._receipts: dict[str, Receipt] = {}
-        self._unanswered: list[tuple[DeploymentId, Moment, Vote]] = []
+        self._receipts: dict[tuple[DeploymentId, Moment, str, str], Receipt] = {}
+        self._unanswered: list[tuple[DeploymentId, Moment, Action]] = []
         self._clock = clock
 
     def ask(self, deployment: DeploymentId, moment: Moment, approval: Approval) -> None:
@@ -41,8 +50,8 @@ class FakeOrchestrator:
     def work_off(self) -> None:
         """Let a worker handle what was stored while there was none."""
         self.has_worker = True
-        for deployment, moment, vote in self._unanswered:
-            self._count(deployment, moment, vote)
+        for deployment, moment, action in self._unanswered:
+            self._do(deployment, moment, action)
         self._unanswered.clear()
 
     async def start_release(self, plan: ReleasePlan) -> str | None:
@@ -58,34 +67,60 @@ class FakeOrchestrator:
 
     async def cancel_release(self, release: ReleaseId, request: CancelRequest) -> None:
         self._reach()
-        if all(release != known.id for known in self.started):
-            raise NothingRuns("it does not run (any more)")
+        self._require_release(release)
         self.canceled.append((str(release), request))
 
     async def cancel_deployment(self, deployment: DeploymentId, request: CancelRequest) -> None:
         self._reach()
-        if all(deployment != known for known, _ in self.approvals):
-            raise NothingRuns("it does not run (any more)")
+        self._require_deployment(deployment)
         self.canceled.append((str(deployment), request))
 
-    async def vote(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt | None:
+    async def change_plan(self, release: ReleaseId, change: PlanChange) -> None:
         self._reach()
-        if (deployment, moment) not in self.approvals:
-            raise NothingRuns("it does not run (any more)")
+        self._require_release(release)
+        if all(change.change_id != known.change_id for _, known in self.changed):
+            self.changed.append((release, change))
+
+    async def act(self, deployment: DeploymentId, moment: Moment, action: Action) -> Receipt | None:
+        self._reach()
+        self._require_deployment(deployment)
+        self.acted.append(action)
         if not self.has_worker:
-            self._unanswered.append((deployment, moment, vote))
+            self._unanswered.append((deployment, moment, action))
             return None
-        return self._count(deployment, moment, vote)
+        return self._do(deployment, moment, action)
+
+    async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
+        self._reach()
+        self._require_deployment(deployment)
+        self.bounced.append((deployment, moment, person, reason))
+        approval = self.approvals.get((deployment, moment))
+        if approval is not None:
+            self.approvals[deployment, moment] = mail_came_back(approval, person, reason, self._clock())
 
     async def is_healthy(self) -> bool:
         return self.is_reachable
 
-    def _count(self, deployment: DeploymentId, moment: Moment, vote: Vote) -> Receipt:
-        if vote.vote_id not in self._receipts:
-            approval, receipt = answer(self.approvals[deployment, moment], vote, self._clock())
-            self.approvals[deployment, moment] = approval
-            self._receipts[vote.vote_id] = receipt
-        return self._receipts[vote.vote_id]
+    def _do(self, deployment: DeploymentId, moment: Moment, action: Action) -> Receipt | None:
+        """As the workflow does: what was done keeps its receipt, what was refused may come again."""
+        key = (deployment, moment, action.action_id, action.by)
+        approval = self.approvals.get((deployment, moment))
+        if approval is None:
+            message = f"Nobody is asked {moment} this deployment at the moment."
+            self._receipts[key] = Receipt(action_id=action.action_id, kind=ReceiptKind.NOT_OPEN, message=message)
+            return self._receipts[key]
+        self.approvals[deployment, moment], told = decide(approval, action, self._clock())
+        if told.kind not in _SAID_BEFORE:
+            self._receipts[key] = told
+        return self._receipts.get(key)
+
+    def _require_release(self, release: ReleaseId) -> None:
+        if release in self.ended or all(release != known.id for known in self.started):
+            raise NothingRuns("it does not run (any more)")
+
+    def _require_deployment(self, deployment: DeploymentId) -> None:
+        if all(deployment != known for known, _ in self.approvals):
+            raise NothingRuns("it does not run (any more)")
 
     def _reach(self) -> None:
         if not self.is_reachable:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.notifications import Letter
+from activities.notifications import AskApprover, Letter
 from activities.records import (
     ApprovalFact,
     DeploymentFact,
@@ -22,7 +22,9 @@ from activities.records import (
     StageFact,
     StepFact,
 )
-from domain.approval import Approval, Asked, Channel, Choice, Moment, Vote, answer
+from domain.answering import answer
+from domain.approval import Approval, Asked, Channel, Choice, Moment, Vote
+from domain.approval_policy import Proof
 from domain.artifact import PinnedArtifact
 from domain.ids import DeploymentId, ReleaseId, approval_id, job_id, step_run_id
 from domain.pipeline import Pipeline
@@ -119,7 +121,7 @@ class Seeder:
         await self._went_well(plan, "staging", 2, timedelta(minutes=9))
         asked = await self._asks(plan)
         running = await self._runs(plan)
-        return Seeded(plan.id, earlier, asked, await self._links(asked), running)
+        return Seeded(plan.id, earlier, asked, await self._links(plan, asked), running)
 
     async def say(self, workflow: str, ago: timedelta, *facts: Fact) -> None:
         """Record facts as a workflow would."""
@@ -174,6 +176,7 @@ class Seeder:
             revision=1,
             pipeline=PIPELINE,
             requested_by=DEV,
+            requester_addresses=(DEV,),
             requested_at=self._now - ago,
             description=description,
             versions={"app": app},
@@ -267,15 +270,17 @@ class Seeder:
             asked=(Asked(approver=ANA, members=(ANA,)), Asked(approver="group:ops", members=(BO, CLEO))),
             digest=plan.digest,
             requesters=(DEV,),
+            requester_addresses=(DEV,),
             opened_at=opened,
         )
         vote = Vote(
-            vote_id="vote-of-ana",
-            voter=ANA,
+            action_id="vote-of-ana",
+            by=ANA,
             choice=Choice.APPROVE,
             digest=plan.digest,
             comment="Error rate in staging is flat.",
             channel=Channel.LINK,
+            proof=Proof.LINK,
         )
         approval, _ = answer(approval, vote, self._now - timedelta(minutes=3))
         approval_name = approval_id(deployment, Moment.BEFORE)
@@ -293,18 +298,19 @@ class Seeder:
         )
         return approval_name
 
-    async def _links(self, asked: str) -> dict[str, str]:
-        """The path of each person's link; Cleo's mail could not be sent."""
+    async def _links(self, plan: ReleasePlan, asked: str) -> dict[str, str]:
+        """The path of each person's link."""
         issuer = SqlApprovalLinks(self._database, LINK_KEY, self._public_url)
         deliveries = SqlDeliveries(self._database)
         found = {}
         for person in (ANA, BO, CLEO):
             approver = ANA if person == ANA else "group:ops"
-            link = await issuer.issue(asked, approver, person, self._now + timedelta(days=3))
-            found[person] = link.removeprefix(self._public_url)
-            delivery = await deliveries.claim(asked, person, "approval wanted")
-            assert delivery is not None
-            await deliveries.sent(delivery, f"message-{person}")
+            ask = _mail_to(plan, asked, approver, person, self._now + timedelta(days=3))
+            link = await issuer.issue(ask, person)
+            found[person] = link.url.removeprefix(self._public_url)
+            claim = await deliveries.claim(asked, person, ask.delivery_kind)
+            assert claim is not None
+            await deliveries.sent(claim.delivery_id, f"message-{person}")
         return found
 
     async def _runs(self, plan: ReleasePlan) -> str:
@@ -336,6 +342,21 @@ class Seeder:
         async with self._database.transaction() as session:
             await logs.append(session, step, 0, RUNNING_LOG)
         return step
+
+
+def _mail_to(plan: ReleasePlan, asked: str, approver: str, person: str, expires_at: datetime) -> AskApprover:
+    return AskApprover(
+        approval_id=asked,
+        approver=approver,
+        members=(person,),
+        release_name=plan.name,
+        pipeline=plan.id.pipeline,
+        stage="prod-eu",
+        moment=Moment.BEFORE,
+        requested_by=plan.requested_by,
+        digest=plan.digest,
+        expires_at=expires_at,
+    )
 
 
 def _pin(alias: str, kind: str, version: str) -> PinnedArtifact:
