@@ -4,16 +4,22 @@ Sent at most once per (approval, person, kind) unless the transport's answer got
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from domain.approval_policy import LinkLevel
 from domain.frozen import Frozen
 from domain.refusal import Refusal
+
+_MAILS_AT_ONCE = 4
+_TRIES_BEFORE_FALLBACK = 3
+_SEND_WITHIN_SECONDS = 25.0
 
 
 class LetterKind(StrEnum):
@@ -75,6 +81,11 @@ class TellUnreachable(Frozen):
     stage: str
     moment: str
 
+    @property
+    def delivery_kind(self) -> str:
+        """Another one for another approver."""
+        return f"{LetterKind.UNREACHABLE}: {self.approver}"
+
 
 class Letter(Frozen):
     """One mail, ready to send. ``delivery_id`` lets the transport's events be matched to it."""
@@ -86,15 +97,47 @@ class Letter(Frozen):
     html: str
 
 
+class DeliveryStatus(StrEnum):
+    """What became of a mail, least certain first: a later word never makes it less certain.
+
+    A mail that was sent twice may be delivered and dropped; then it is delivered. One that was delivered may come back.
+    """
+
+    PENDING = "pending"
+    FAILED = "failed"
+    SENT = "sent"
+    DEFERRED = "deferred"
+    DROPPED = "dropped"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the person has no such mail, and will get none."""
+        return self in {DeliveryStatus.FAILED, DeliveryStatus.DROPPED, DeliveryStatus.BOUNCED}
+
+
 class MailRefused(Refusal):
-    """The mail service will never take this mail as it is (bad address, bad key, unverified sender)."""
+    """The mail service will never take this mail as it is (bad address, too large)."""
+
+
+class MailNotTaken(Exception):  # noqa: N818  reads as what happened
+    """The service did not take the mail this time. Worth another try. Its text holds no secret."""
+
+
+class SenderRefused(MailNotTaken):
+    """The service takes no mail from us at all (bad key, unverified sender), until somebody mends that."""
+
+
+class MailUnderWay(Exception):  # noqa: N818  reads as what happens
+    """Somebody else is sending this very mail. What became of it is known in a moment."""
 
 
 class MailTransport(Protocol):
-    """Hands one mail to a mail service. Blocks; raises MailRefused, or any other error when it may be tried again."""
+    """Hands one mail to a mail service. Blocks; any error but MailRefused means that it may be tried again."""
 
     def send(self, letter: Letter) -> str:
-        """Return the service's message id."""
+        """Return the service's message id. Raises MailRefused, SenderRefused or MailNotTaken."""
         ...
 
 
@@ -132,7 +175,7 @@ class Deliveries(Protocol):
     """Remembers what was sent."""
 
     async def claim(self, approval_id: str, person: str, kind: str) -> Claim | None:
-        """None when this mail was sent, or refused for good."""
+        """None when this mail was sent, or refused for good. Raises MailUnderWay."""
         ...
 
     async def sent(self, delivery_id: str, message_id: str) -> None: ...
@@ -144,47 +187,88 @@ class Deliveries(Protocol):
         ...
 
 
+_Write = Callable[[str, str], Awaitable[Letter]]  # of a person and a delivery id
+
+
 class Notifications:
-    """Runs on the release worker. Safe to run twice: a delivery that was sent is not claimed again."""
+    """Runs on the release worker. Safe to run twice: a delivery that was sent is not claimed again.
+
+    ``fallback`` is a second way to send: for mails that failed three times, taking turns with the first, and at once
+    when the first takes nothing from us.
+    """
 
     def __init__(
-        self, links: ApprovalLinks, letters: Letters, deliveries: Deliveries, transport: MailTransport
+        self,
+        links: ApprovalLinks,
+        letters: Letters,
+        deliveries: Deliveries,
+        transport: MailTransport,
+        *,
+        fallback: MailTransport | None = None,
+        send_within_seconds: float = _SEND_WITHIN_SECONDS,
     ) -> None:
         self._links = links
         self._letters = letters
         self._deliveries = deliveries
         self._transport = transport
+        self._fallback = fallback
+        self._send_within_seconds = send_within_seconds
+        self._at_once = asyncio.Semaphore(_MAILS_AT_ONCE)
 
     @activity.defn
     async def ask_approver(self, ask: AskApprover) -> MailReport:
+        async def write(person: str, delivery_id: str) -> Letter:
+            link = await self._links.issue(ask, person)
+            return self._letters.approval_wanted(ask, person, link, delivery_id)
+
         async with heartbeating():
-            for person in ask.members:
-                await self._ask(ask, person)
+            await self._mail(ask.approval_id, ask.delivery_kind, ask.members, write)
             return MailReport(refused=await self._deliveries.refused(ask.approval_id, ask.members))
 
     @activity.defn
     async def tell_unreachable(self, told: TellUnreachable) -> None:
+        async def write(person: str, delivery_id: str) -> Letter:
+            return self._letters.approver_unreachable(told, person, delivery_id)
+
         async with heartbeating():
-            for person in told.people:
-                claim = await self._deliveries.claim(
-                    told.approval_id, person, f"{LetterKind.UNREACHABLE}: {told.approver}"
-                )
-                if claim is not None:
-                    await self._send(self._letters.approver_unreachable(told, person, claim.delivery_id))
+            await self._mail(told.approval_id, told.delivery_kind, told.people, write)
 
-    async def _ask(self, ask: AskApprover, person: str) -> None:
-        claim = await self._deliveries.claim(ask.approval_id, person, ask.delivery_kind)
-        if claim is not None:
-            link = await self._links.issue(ask, person)
-            await self._send(self._letters.approval_wanted(ask, person, link, claim.delivery_id))
+    async def _mail(self, approval_id: str, kind: str, people: tuple[str, ...], write: _Write) -> None:
+        """Mail each; trouble with one keeps no mail from another, and is raised at the end."""
+        mails = (self._mail_one(approval_id, kind, person, write) for person in dict.fromkeys(people))
+        ends = await asyncio.gather(*mails, return_exceptions=True)
+        troubles = [end for end in ends if end is not None]
+        # The one that knows when to come back, where there is one: Temporal then waits so long.
+        for trouble in sorted(troubles, key=lambda trouble: not isinstance(trouble, ApplicationError)):
+            raise trouble
 
-    async def _send(self, letter: Letter) -> None:
-        try:
-            message_id = await asyncio.to_thread(self._transport.send, letter)
-        except MailRefused as refused:
-            await self._deliveries.failed(letter.delivery_id, str(refused), for_good=True)
-        except Exception as error:
-            await self._deliveries.failed(letter.delivery_id, type(error).__name__, for_good=False)
-            raise
-        else:
-            await self._deliveries.sent(letter.delivery_id, message_id)
+    async def _mail_one(self, approval_id: str, kind: str, person: str, write: _Write) -> None:
+        async with self._at_once:
+            claim = await self._deliveries.claim(approval_id, person, kind)
+            if claim is None:
+                return
+            try:
+                message_id = await self._hand_over(await write(person, claim.delivery_id), claim.tries)
+            except MailRefused as refused:
+                await self._deliveries.failed(claim.delivery_id, str(refused), for_good=True)
+            except Exception as error:
+                await self._deliveries.failed(claim.delivery_id, _told(error), for_good=False)
+                raise
+            else:
+                await self._deliveries.sent(claim.delivery_id, message_id)
+
+    async def _hand_over(self, letter: Letter, tries: int) -> str:
+        async with asyncio.timeout(self._send_within_seconds):
+            if self._fallback is None:
+                return await asyncio.to_thread(self._transport.send, letter)
+            if tries >= _TRIES_BEFORE_FALLBACK and (tries - _TRIES_BEFORE_FALLBACK) % 2 == 0:
+                return await asyncio.to_thread(self._fallback.send, letter)
+            try:
+                return await asyncio.to_thread(self._transport.send, letter)
+            except SenderRefused:
+                return await asyncio.to_thread(self._fallback.send, letter)
+
+
+def _told(error: Exception) -> str:
+    """Of errors that are not ours the name only: nobody knows what their text holds."""
+    return str(error) if isinstance(error, MailNotTaken | ApplicationError) else type(error).__name__

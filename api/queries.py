@@ -31,6 +31,7 @@ from domain.refusal import NotFound
 from domain.release import ReleasePlan
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 from storage import agents, approvals, deployments, releases
+from storage.deliveries import deliveries, deliveries_of
 from storage.tables import (
     AgentRow,
     ApprovalRow,
@@ -124,7 +125,7 @@ async def approval_view(session: AsyncSession, approval_id: str) -> ApprovalView
     row = await approvals.get(session, approval_id)
     if row is None:
         raise NotFound(f"nobody is asked for the approval {approval_id}")
-    return approval_view_of(row, await approvals.deliveries(session, approval_id))
+    return approval_view_of(row, await deliveries(session, approval_id))
 
 
 async def approval_page(
@@ -290,7 +291,7 @@ def _step(row: StepRunRow) -> StepView:
 
 
 async def _approvals(session: AsyncSession, rows: Sequence[ApprovalRow]) -> list[ApprovalView]:
-    mails = _grouped(await approvals.deliveries_of(session, [row.id for row in rows]), lambda mail: mail.approval_id)
+    mails = _grouped(await deliveries_of(session, [row.id for row in rows]), lambda mail: mail.approval_id)
     return [approval_view_of(row, mails[row.id]) for row in rows]
 
 

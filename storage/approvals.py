@@ -1,26 +1,22 @@
-"""Approvals as people see them: one by its id, a person's inbox, the mailed links and what became of the mails."""
+"""Approvals as people see them: one by its id, a person's inbox, the mailed links."""
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.approval import Verdict
 from domain.ids import ReleaseId
 from storage import cursor
-from storage.clock import Clock, utc_now
 from storage.database import Database
 from storage.sealing import derived_key
-from storage.tables import ApprovalLinkRow, ApprovalRow, ApproverRow, DeliveryRow, DeploymentRow
+from storage.tables import ApprovalLinkRow, ApprovalRow, ApproverRow, DeploymentRow
 from storage.token_hash import token_hash as hash_of
-from storage.upsert import insert_new, put
-
-_LONGEST_ERROR = 2000
+from storage.upsert import put
 
 
 async def get(session: AsyncSession, approval_id: str) -> ApprovalRow | None:
@@ -84,24 +80,6 @@ def cursor_of(row: ApprovalRow) -> str:
     return cursor.write(row.opened_at, row.id)
 
 
-async def deliveries(session: AsyncSession, approval_id: str) -> Sequence[DeliveryRow]:
-    """By person."""
-    found = await session.scalars(
-        select(DeliveryRow).where(DeliveryRow.approval_id == approval_id).order_by(DeliveryRow.person, DeliveryRow.kind)
-    )
-    return found.all()
-
-
-async def deliveries_of(session: AsyncSession, approval_ids: Iterable[str]) -> Sequence[DeliveryRow]:
-    """Of several approvals, by approval and person."""
-    found = await session.scalars(
-        select(DeliveryRow)
-        .where(DeliveryRow.approval_id.in_(list(approval_ids)))
-        .order_by(DeliveryRow.approval_id, DeliveryRow.person, DeliveryRow.kind)
-    )
-    return found.all()
-
-
 async def link(session: AsyncSession, token_hash: str) -> ApprovalLinkRow | None:
     """The link of this hash, also when it has expired: the page says so."""
     return await session.get(ApprovalLinkRow, token_hash)
@@ -136,35 +114,3 @@ class SqlApprovalLinks:
     def _token(self, *parts: str) -> str:
         digest = hmac.digest(self._key, "\0".join(parts).encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-class SqlDeliveries:
-    """Remembers the mails. A claim is no lock: a mail that is pending may be claimed, and sent, again."""
-
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
-        self._database = database
-        self._clock = clock
-
-    async def claim(self, approval_id: str, person: str, kind: str) -> str | None:
-        key = {"approval_id": approval_id, "person": person, "kind": kind}
-        new = {"id": uuid4().hex, "status": "pending", "message_id": "", "error": "", "updated_at": self._clock()}
-        async with self._database.transaction() as session:
-            await insert_new(session, DeliveryRow, key | new)
-            found = await session.scalars(select(DeliveryRow).filter_by(**key))
-            row = found.one()
-        return row.id if row.status == "pending" else None
-
-    async def sent(self, delivery_id: str, message_id: str) -> None:
-        await self._set(delivery_id, status="sent", message_id=message_id, error="")
-
-    async def failed(self, delivery_id: str, error: str, *, for_good: bool) -> None:
-        """A mail that was sent stays sent, whatever a slower attempt has to say."""
-        await self._set(delivery_id, status="failed" if for_good else "pending", error=error[:_LONGEST_ERROR])
-
-    async def _set(self, delivery_id: str, *, status: str, **values: str) -> None:
-        async with self._database.transaction() as session:
-            await session.execute(
-                update(DeliveryRow)
-                .where(DeliveryRow.id == delivery_id, DeliveryRow.status != "sent")
-                .values(status=status, updated_at=self._clock(), **values)
-            )

@@ -24,10 +24,11 @@ from integrations.sendgrid_mail import SendGridTransport
 from integrations.temporal import connect, register_search_attributes
 from settings import Settings
 from storage.agents import SqlAgentDirectory
-from storage.approvals import SqlApprovalLinks, SqlDeliveries
+from storage.approvals import SqlApprovalLinks
 from storage.clock import utc_now
 from storage.connections import SqlConnections
 from storage.database import Database
+from storage.deliveries import SqlDeliveries
 from storage.mails import SqlOutbox
 from storage.manifests import SqlManifests
 from storage.records import SqlRecords

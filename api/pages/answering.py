@@ -18,6 +18,7 @@ from domain.approval import Approval, Channel, Choice, Receipt, ReceiptKind, Ver
 from domain.ids import DeploymentId
 from domain.release import ReleasePlan
 from storage import approvals
+from storage.deliveries import deliveries
 
 _TITLES = {
     ReceiptKind.COUNTED: "Your answer was counted",
@@ -70,7 +71,7 @@ async def question(session: AsyncSession, approval_id: str) -> Question:
     plan = ReleasePlan.model_validate((await release_row(session, deployment.release)).plan)
     return Question(
         approval=Approval.model_validate(row.approval),
-        view=approval_view_of(row, await approvals.deliveries(session, approval_id)),
+        view=approval_view_of(row, await deliveries(session, approval_id)),
         plan=plan,
         changes=await changes_of(session, plan, deployment),
     )

@@ -15,7 +15,7 @@ from domain.approval_policy import ApprovalPolicy, Quorum
 from domain.ids import DeploymentId
 from domain.role import Role
 from domain.status import StageStatus
-from storage.approvals import SqlDeliveries
+from storage.deliveries import SqlDeliveries
 
 PROD = DeploymentId.parse("webshop/1/prod/1")
 DIGEST = "d" * 64
@@ -200,8 +200,8 @@ async def test_an_approval_shows_what_became_of_its_mails(world: World, viewer: 
     failed = await mails.claim(f"{PROD}/before", "rita@example.com", "approval wanted")
     assert sent is not None
     assert failed is not None
-    await mails.sent(sent, "m-1")
-    await mails.failed(failed, "no such address", for_good=True)
+    await mails.sent(sent.delivery_id, "m-1")
+    await mails.failed(failed.delivery_id, "no such address", for_good=True)
     shown = (await viewer.get(PATH)).json()
     assert [("ana@example.com", "sent"), ("rita@example.com", "failed")] == [
         (asked["approver"], asked["delivery"]) for asked in shown["asked"]

@@ -31,8 +31,9 @@ from domain.pipeline import Pipeline
 from domain.release import ReleasePlan
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 from storage import agents, groups, logs, pipelines, releases
-from storage.approvals import SqlApprovalLinks, SqlDeliveries
+from storage.approvals import SqlApprovalLinks
 from storage.database import Database
+from storage.deliveries import SqlDeliveries
 from storage.records import SqlRecords
 from storage.token_hash import token_hash
 

@@ -1,6 +1,5 @@
-"""Inboxes, mailed links and the memory of mails."""
+"""Inboxes and mailed links."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from activities.records import ApprovalFact, Entry
 from domain.approval import Approval, Asked
 from domain.approval_policy import ApprovalPolicy
 from storage import approvals
-from storage.approvals import SqlApprovalLinks, SqlDeliveries
+from storage.approvals import SqlApprovalLinks
 from storage.records import SqlRecords
 from storage.tables import ApprovalLinkRow
 from storage.token_hash import token_hash
@@ -107,61 +106,3 @@ async def test_a_link_that_was_never_issued_is_unknown(database):
     """A guess finds nothing."""
     async with database.reading() as session:
         assert await approvals.link(session, token_hash("guess")) is None
-
-
-async def test_a_mail_that_is_pending_may_be_claimed_again(database):
-    """Its sender may have died before the mail was out; the delivery keeps its id."""
-    deliveries = SqlDeliveries(database)
-    first = await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted")
-    assert first is not None
-    assert first == await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted")
-    assert first != await deliveries.claim(_APPROVAL, "cem@example.com", "approval wanted")
-    assert first != await deliveries.claim(_APPROVAL, "ann@example.com", "decided")
-
-
-async def test_a_mail_that_was_sent_is_not_claimed_again(database, now):
-    """Nor does a slower attempt that failed make it unsent."""
-    deliveries = SqlDeliveries(database, lambda: now)
-    delivery = await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted")
-    assert delivery is not None
-    await deliveries.sent(delivery, "message-1")
-    await deliveries.failed(delivery, "TimeoutError", for_good=False)
-    assert await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted") is None
-    assert [("sent", "message-1", "", now)] == await _told(database)
-
-
-async def test_a_mail_that_was_refused_for_good_is_not_claimed_again(database, now):
-    """The reason stays to be read, cut to a readable length."""
-    deliveries = SqlDeliveries(database, lambda: now)
-    delivery = await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted")
-    assert delivery is not None
-    await deliveries.failed(delivery, "no such address" + "!" * 5000, for_good=True)
-    assert await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted") is None
-    [(status, _, error, _)] = await _told(database)
-    assert ("failed", 2000) == (status, len(error))
-
-
-async def test_a_mail_that_failed_once_is_claimed_and_sent(database, now):
-    """The error of the first attempt is gone once the mail is out."""
-    deliveries = SqlDeliveries(database, lambda: now)
-    delivery = await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted")
-    assert delivery is not None
-    await deliveries.failed(delivery, "TimeoutError", for_good=False)
-    assert [("pending", "", "TimeoutError", now)] == await _told(database)
-    assert delivery == await deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted")
-    await deliveries.sent(delivery, "message-2")
-    assert [("sent", "message-2", "", now)] == await _told(database)
-
-
-async def test_claims_at_once_are_one_delivery(database):
-    """Two workers that ask for the same mail get the same id."""
-    deliveries = SqlDeliveries(database)
-    claims = (deliveries.claim(_APPROVAL, "ann@example.com", "approval wanted") for _ in range(8))
-    assert len(set(await asyncio.gather(*claims))) == 1
-
-
-async def _told(database):
-    async with database.reading() as session:
-        rows = await approvals.deliveries(session, _APPROVAL)
-        assert rows == await approvals.deliveries_of(session, [_APPROVAL])
-    return [(row.status, row.message_id, row.error, row.updated_at) for row in rows]
