@@ -5,7 +5,6 @@ import logging
 import re
 import time
 from datetime import timedelta
-from email.utils import parseaddr
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
@@ -32,24 +31,15 @@ from sendgrid.helpers.mail import (
 )
 from temporalio.exceptions import ApplicationError
 
-from activities.notifications import Letter, MailRefused
+from activities.notifications import Letter, MailNotTaken, MailRefused, SenderRefused
+from integrations.envelope import WRITTEN_BY_A_PROGRAM, check, sender_of
 
 _TIMEOUT_SECONDS = 10
 _LONGEST_WAIT_SECONDS = 900
 _LONGEST_REASON = 500
-_REFUSED_FOR_GOOD = {
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-}
-_ADDRESS = re.compile(r"[^\s@:<>,;\"\x00-\x1f\x7f]+@[^\s@:<>,;\"\x00-\x1f\x7f]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_MAIL_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+_SENDER_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _KEY = re.compile(r"[!-~]+")
-
-
-class MailNotTaken(Exception):  # noqa: N818  reads as what happened
-    """The service did not take the mail this time. Worth another try."""
 
 
 class SendGridTransport:
@@ -70,9 +60,7 @@ class SendGridTransport:
             raise ValueError("the SendGrid API key is empty, or has a character that no key has")
         if urlsplit(host).scheme != "https" and not allow_http:
             raise ValueError(f"mail would go to {host} unencrypted; use https, or allow http for a stand-in")
-        self._name, self._sender = parseaddr(sender)
-        if not _ADDRESS.fullmatch(self._sender):
-            raise ValueError(f"{sender!r} is no mail address to send from")
+        self._sender = sender_of(sender)
         _keep_key_out_of_logs()
         self._service = SendGridAPIClient(api_key=key, host=host.rstrip("/"))
         headers = self._service.client.request_headers
@@ -81,7 +69,7 @@ class SendGridTransport:
         )
 
     def send(self, letter: Letter) -> str:
-        _check(letter)
+        check(letter)
         try:
             answer = self._service.send(self._mail(letter))
         except HTTPError as error:
@@ -93,11 +81,12 @@ class SendGridTransport:
         return str(answer.headers.get("X-Message-Id") or letter.delivery_id)
 
     def _mail(self, letter: Letter) -> Mail:
-        mail = Mail(from_email=Email(self._sender, self._name or None), subject=letter.subject)
+        mail = Mail(from_email=Email(self._sender.address, self._sender.name or None), subject=letter.subject)
         person = Personalization()
         person.add_to(To(letter.to))
         person.add_custom_arg(CustomArg("delivery_id", letter.delivery_id))
-        person.add_header(Header("Message-ID", f"<{letter.delivery_id}@{self._sender.rsplit('@', 1)[1]}>"))
+        person.add_header(Header("Message-ID", self._sender.message_id(letter)))
+        person.add_header(Header(*WRITTEN_BY_A_PROGRAM))
         mail.add_personalization(person)
         mail.add_content(Content("text/plain", letter.text))
         mail.add_content(Content("text/html", letter.html))
@@ -137,16 +126,6 @@ def _keep_key_out_of_logs() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def _check(letter: Letter) -> None:
-    """The package would pass line breaks on, and with them headers that nobody meant."""
-    if not _ADDRESS.fullmatch(letter.to):
-        raise MailRefused(f"{letter.to[:200]!r} is no mail address")
-    if not letter.subject.strip() or _CONTROL.search(letter.subject):
-        raise MailRefused("the subject is empty, or has a line break or another control character")
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", letter.delivery_id):
-        raise MailRefused(f"{letter.delivery_id[:200]!r} is no delivery id")
-
-
 def _no_tracking() -> TrackingSettings:
     """Tracking rewrites links to SendGrid's own host: tokens in its logs, and a link that is not ours in the mail."""
     tracking = TrackingSettings()
@@ -158,9 +137,11 @@ def _no_tracking() -> TrackingSettings:
 
 
 def _meaning(error: HTTPError) -> Exception:
-    """What the status means: refused for good, to be tried when the service says, or to be tried."""
-    if error.status_code in _REFUSED_FOR_GOOD:
+    """What the status means: this mail is refused, or we are, or it is to be tried (when the service says)."""
+    if error.status_code in _MAIL_REFUSED:
         return MailRefused(f"SendGrid refused the mail ({error.status_code}): {_reason(error)}")
+    if error.status_code in _SENDER_REFUSED:
+        return SenderRefused(f"SendGrid takes no mail from us ({error.status_code}): {_reason(error)}")
     wait = _wait(error) if error.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
     if wait is None:
         return MailNotTaken(f"SendGrid answered {error.status_code}")
