@@ -104,34 +104,48 @@ class ApprovalRow(Table):
     __tablename__ = "approvals"
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
     deployment: Mapped[str] = mapped_column(String(180), index=True)
+    release: Mapped[str] = mapped_column(String(100), index=True, server_default="")
+    pipeline: Mapped[str] = mapped_column(String(63), index=True, server_default="")
+    stage: Mapped[str] = mapped_column(String(63), server_default="")
     moment: Mapped[str] = mapped_column(String(10))
-    verdict: Mapped[str] = mapped_column(String(20), index=True)
+    verdict: Mapped[str] = mapped_column(String(20))
     approval: Mapped[dict[str, Any]]
     opened_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
+    __table_args__ = (
+        Index("ix_approvals_by_verdict", "verdict", "opened_at", "id"),
+        Index("ix_approvals_by_age", "opened_at", "id"),
+    )
 
 
 class ApproverRow(Table):
-    """Who may answer an approval: one row per person, for the inbox."""
+    """Who may answer an approval: one row per person, and one per group that is asked, for the inbox.
+
+    A group is its own ``person``, spelt ``group:ops``.
+    """
 
     __tablename__ = "approvers"
     approval_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     person: Mapped[str] = mapped_column(String(320), primary_key=True)
     approver: Mapped[str] = mapped_column(String(320))
-    is_asked: Mapped[bool] = mapped_column(doc="Whether this person's answer is awaited now.")
+    is_asked: Mapped[bool] = mapped_column(doc="Whether this answer is awaited now.")
     __table_args__ = (Index("ix_approvers_inbox", "person", "is_asked"),)
 
 
 class ApprovalLinkRow(Table):
-    """A mailed link, as the SHA-256 of its token."""
+    """A mailed link, as the SHA-256 of its token. Of its six digits, if any, nothing is kept."""
 
     __tablename__ = "approval_links"
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     approval_id: Mapped[str] = mapped_column(String(200), index=True)
     approver: Mapped[str] = mapped_column(String(320))
     person: Mapped[str] = mapped_column(String(320))
+    round: Mapped[int] = mapped_column(default=0, server_default="0")
+    level: Mapped[str] = mapped_column(String(10), default="link", server_default="link")
     expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    wrong_codes: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class DeliveryRow(Table):
@@ -141,8 +155,11 @@ class DeliveryRow(Table):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     approval_id: Mapped[str] = mapped_column(String(200))
     person: Mapped[str] = mapped_column(String(320))
-    kind: Mapped[str] = mapped_column(String(40))
-    status: Mapped[str] = mapped_column(String(20), doc="pending, sent or failed")
+    kind: Mapped[str] = mapped_column(String(400), doc="Such as ``reminder 2, round 1``; may name an approver.")
+    status: Mapped[str] = mapped_column(
+        String(20), doc="pending, sent, failed, delivered, bounced, dropped or deferred"
+    )
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
     message_id: Mapped[str] = mapped_column(Prose(200), default="")
     error: Mapped[str] = mapped_column(Prose(), default="")
     updated_at: Mapped[datetime]
@@ -256,7 +273,10 @@ class TokenRow(Table):
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     name: Mapped[str] = mapped_column(Prose(200))
-    subject: Mapped[str] = mapped_column(String(320), doc="Mail address of the person, or the agent's name.")
+    subject: Mapped[str] = mapped_column(
+        String(320), doc="Mail address of the person, service:<name>, or the agent's name."
+    )
+    owner: Mapped[str | None] = mapped_column(String(320), doc="Mail address of who answers for the service.")
     role: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -306,6 +326,23 @@ class GroupRow(Table):
     __tablename__ = "groups"
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
     members: Mapped[list[Any]]
+
+
+class PersonRow(Table):
+    """A person, by the address that everything of theirs is kept under."""
+
+    __tablename__ = "people"
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    name: Mapped[str] = mapped_column(Prose(200), default="")
+    updated_at: Mapped[datetime]
+
+
+class PersonAliasRow(Table):
+    """A further address of a person; nobody else's."""
+
+    __tablename__ = "person_aliases"
+    alias: Mapped[str] = mapped_column(String(320), primary_key=True)
+    person: Mapped[str] = mapped_column(ForeignKey("people.address"), index=True)
 
 
 class SecretRow(Table):

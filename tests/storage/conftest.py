@@ -49,13 +49,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a database without any table."""
     if kind == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
     server: PostgresServer = request.getfixturevalue("postgres")
     name = f"empty_{next(_numbers)}"
-    await server.execute(f"CREATE DATABASE {name}")
+    asyncio.run(server.execute(f"CREATE DATABASE {name}"))
     return server.url(name)
 
 
