@@ -110,13 +110,13 @@ class Asking:
             if not is_told or not all(is_one_of((member,), self._unreachable) for member in asked.members):
                 continue
             if all(is_one_of((deputy,), self._unreachable) for deputy in asked.deputies):
-                approval = self._needs_others(approval, asked, f"no mail reaches {asked.approver}")
+                approval = self._needs_others(approval, asked, f"No mail reaches {asked.approver}")
         return approval
 
     def _nobody_able(self, asked: Asked, approval: Approval) -> Approval:
         """Who is asked is an empty group, or requested the deployment: waiting for them would be waiting in vain."""
         why = f"{asked.approver} requested it" if asked.members else f"{asked.approver} has no members"
-        return self._needs_others(approval, asked, f"nobody can answer as {asked.approver}: {why}")
+        return self._needs_others(approval, asked, f"Nobody can answer as {asked.approver}: {why}")
 
     def _needs_others(self, approval: Approval, asked: Asked, why: str) -> Approval:
         """Ask the deputies; where there are none (left), tell the requesters, once."""
@@ -130,7 +130,7 @@ class Asking:
     def _with_deputies(self, approval: Approval, asked: Asked, place: _Place, why: str) -> Approval:
         """Let the deputies answer too; that is done once."""
         place.reminding = place.reminding.model_copy(update={"escalate_at": None})
-        place.why_deputies = f"{why[0].upper()}{why[1:]}."
+        place.why_deputies = f"{why}."
         policy = approval.policy
         deputies = self.plan.members(policy.escalate.to) if policy.escalate else ()
         return escalate(approval, asked.approver, deputies, why, workflow.now())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.approval import Asked
 from domain.ids import ReleaseId
+from domain.person import Requester
 from domain.pipeline import Pipeline, PlainVariable
 from domain.refusal import Refusal
 from domain.release import (
@@ -20,22 +21,26 @@ from domain.release import (
     VersionMissing,
     freeze,
     release_name,
+    require_settable,
+    with_change,
 )
 
+JOB = {"job": "deploy", "steps": [{"run": "true"}]}
 RELEASE = ReleaseId(pipeline="webshop", number=41)
 GROUPS = {"Ops": ("ana@example.com", "bob@example.com"), "support": ("cy@example.com",), "qa": ("dee@example.com",)}
+PEOPLE = {"eve@old.example": "eve@example.com", "bea@old.example": "bea@example.com"}
+EVE = Requester(name="eve@example.com", addresses=("eve@example.com", "eve@old.example"))
 
 
 def pipeline(**keys: Any) -> Pipeline:
     """A pipeline with two stages, the second of which asks for approval."""
-    job = {"job": "deploy", "steps": [{"run": "true"}]}
     approvers = ["eve@example.com", "group:ops", "group:nobody"]
-    prod = {"stage": "prod", "after": ["test"], "before": {"approval": {"approvers": approvers}}, "jobs": [job]}
+    prod = {"stage": "prod", "after": ["test"], "before": {"approval": {"approvers": approvers}}, "jobs": [JOB]}
     whole = {
         "pipeline": "webshop",
         "artifacts": {"web": {"url": {"href": "https://example.com/x"}, "version": "ask"}},
         "variables": {"REGION": "eu", "LEVEL": {"value": "info", "settable": True}, "DB": {"secret": "db"}},
-        "stages": [{"stage": "test", "jobs": [job]}, prod],
+        "stages": [{"stage": "test", "jobs": [JOB]}, prod],
     }
     return Pipeline.model_validate(whole | keys)
 
@@ -47,9 +52,10 @@ def frozen(request: ReleaseRequest, **keys: Any) -> ReleasePlan:
         request,
         release=RELEASE,
         revision=3,
-        requested_by="eve@example.com",
+        requester=EVE,
         now=NOON,
         groups=GROUPS,
+        people=PEOPLE,
     )
 
 
@@ -70,8 +76,56 @@ def test_groups_are_found_whatever_their_case() -> None:
     plan = frozen(ASKED_FOR)
     assert {"ops": ("ana@example.com", "bob@example.com")} == plan.groups
     both = {"OPS": ("x@example.com",), "ops": ("y@example.com",)}
-    made = freeze(pipeline(), ASKED_FOR, release=RELEASE, revision=1, requested_by="e", now=NOON, groups=both)
+    made = freeze(pipeline(), ASKED_FOR, release=RELEASE, revision=1, requester=EVE, now=NOON, groups=both, people={})
     assert {"ops": ("y@example.com",)} == made.groups
+
+
+def test_people_are_asked_at_the_address_they_are_kept_under() -> None:
+    """By whichever of their addresses a policy or a group names them; deputies too."""
+    policy = {"approvers": ["bea@old.example", "group:ops"], "escalate": {"to": ["eve@old.example"]}}
+    plan = freeze(
+        pipeline(stages=[{"stage": "prod", "before": {"approval": policy}, "jobs": [JOB]}]),
+        ASKED_FOR,
+        release=RELEASE,
+        revision=1,
+        requester=EVE,
+        now=NOON,
+        groups={"ops": ("bea@old.example", "cy@example.com", "bea@example.com")},
+        people=PEOPLE,
+    )
+    asked = plan.asked(("bea@old.example", "group:ops"))
+    assert [("bea@example.com",), ("bea@example.com", "cy@example.com")] == [one.members for one in asked]
+    assert ("eve@example.com",) == plan.members(("eve@old.example",))
+    assert EVE == plan.requester
+
+
+def test_who_changes_a_plan_counts_as_its_requester_from_then_on() -> None:
+    """The digest is another, so that votes for the plan before say nothing about this one."""
+    plan = frozen(ASKED_FOR)
+    dee = Requester(name="dee@example.com", addresses=("dee@example.com", "dee@old.example"))
+    changed = with_change(plan, {"LEVEL": "debug"}, dee)
+    assert plan.digest != changed.digest
+    assert {"LEVEL": "debug"} == changed.variables
+    assert ("dee@example.com",) == changed.changed_by
+    assert (*EVE.addresses, *dee.addresses) == changed.requester_addresses
+    assert changed == with_change(changed, {"LEVEL": "debug"}, dee)
+
+
+def test_only_settable_variables_may_be_changed() -> None:
+    """The same rule as when the release is made."""
+    require_settable(frozen(ASKED_FOR), ["LEVEL"])
+    with pytest.raises(VariableNotSettable, match="variable REGION"):
+        require_settable(frozen(ASKED_FOR), ["LEVEL", "REGION"])
+
+
+def test_the_digest_does_not_depend_on_what_is_left_at_its_default() -> None:
+    """So that a field added to the format later voids no vote for an earlier plan."""
+    policy = {"approvers": ["eve@example.com"]}
+    plans = [
+        frozen(ASKED_FOR, stages=[{"stage": "prod", "before": {"approval": one}, "jobs": [JOB]}])
+        for one in (policy, {**policy, "timeout": "30d", "link": "link"}, {**policy, "link": "login"})
+    ]
+    assert plans[0].digest == plans[1].digest != plans[2].digest
 
 
 def test_stages_can_be_held_back_when_a_release_is_made() -> None:

@@ -28,7 +28,7 @@ from activities.agent_job import (
     StepOutcome,
 )
 from activities.agents import AgentSearch
-from activities.notifications import AskApprover
+from activities.notifications import AskApprover, MailReport, TellUnreachable
 from activities.pinning import PinRequest
 from activities.records import (
     ApprovalFact,
@@ -41,8 +41,9 @@ from activities.records import (
     StageFact,
     StepFact,
 )
+from activities.reminding import BusinessClock
 from activities.turns import EnvironmentQueues
-from domain.approval import Approval, Choice, Moment, Receipt, Vote
+from domain.approval import Action, Approval, Choice, Moment, Receipt, Vote
 from domain.artifact import PinnedArtifact
 from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, agent_queue
 from domain.matching import DemandSet
@@ -50,8 +51,8 @@ from domain.pipeline import Pipeline
 from domain.release import ReleasePlan
 from workers.registry import WORKFLOWS
 from workers.sandbox import shared, strict
-from workflows.approval import CastVote, ReceiptQuery
-from workflows.deployment import DeploymentWorkflow
+from workflows.approval import CastVote, OverrideApproval, Reassign, ReceiptQuery, Withdraw
+from workflows.deployment import DeploymentEnd, DeploymentWorkflow
 from workflows.release import ReleaseEnd, ReleaseInput, ReleaseWorkflow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,6 +112,8 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.mails: list[AskApprover] = []
+        self.refused_people: tuple[str, ...] = ()
+        self.unreachable: list[TellUnreachable] = []
         self.pinned: list[PinRequest] = []
         self.missing_artifacts: set[str] = set()
         self.slow_artifacts: set[str] = set()
@@ -139,8 +142,13 @@ class Surroundings:
         return AgentSearch(absence=self.absence)
 
     @activity.defn
-    async def ask_approver(self, ask: AskApprover) -> None:
+    async def ask_approver(self, ask: AskApprover) -> MailReport:
         self.mails.append(ask)
+        return MailReport(refused=tuple(person for person in ask.members if person in self.refused_people))
+
+    @activity.defn
+    async def tell_unreachable(self, told: TellUnreachable) -> None:
+        self.unreachable.append(told)
 
 
 class ScriptedAgent:
@@ -271,6 +279,8 @@ class World:
                     around.pin_artifact,
                     around.find_agent,
                     around.ask_approver,
+                    around.tell_unreachable,
+                    BusinessClock().plan_reminding,
                     queues.ask_for_turn,
                     queues.still_open,
                 ],
@@ -308,21 +318,45 @@ async def vote(
     choice: Choice = Choice.APPROVE,
     *,
     moment: Moment = Moment.BEFORE,
-    vote_id: str | None = None,
+    action_id: str | None = None,
     digest: str | None = None,
+    not_before: datetime | None = None,
 ) -> Receipt:
     """Wait until the approval is open, answer it, and read the receipt."""
     approval = await world.open_approval(f"{deployment}/{moment}")
-    cast = CastVote(
-        moment=moment,
-        vote=Vote(vote_id=vote_id or f"{voter}-{choice}", voter=voter, choice=choice, digest=digest or approval.digest),
+    cast = Vote(
+        action_id=action_id or f"{voter}-{choice}",
+        by=voter,
+        choice=choice,
+        digest=digest or approval.digest,
+        not_before=not_before,
     )
-    handle = world.client.get_workflow_handle_for(DeploymentWorkflow.run, DeploymentId.parse(deployment).workflow_id)
-    await handle.signal(DeploymentWorkflow.vote, cast)
-    query = ReceiptQuery(moment=moment, vote_id=cast.vote.vote_id, voter=voter)
+    return await act(world, deployment, CastVote(moment=moment, vote=cast), cast)
+
+
+async def act(
+    world: World, deployment: str, message: CastVote | Withdraw | Reassign | OverrideApproval, action: Action
+) -> Receipt:
+    """Send what somebody does, and read the receipt."""
+    handle = deployment_handle(world, deployment)
+    await handle.signal(_SIGNALS[type(message)], message)
+    query = ReceiptQuery(moment=message.moment, action_id=action.action_id, by=action.by)
     receipt = await handle.query(DeploymentWorkflow.receipt, query)
     assert receipt is not None
     return receipt
+
+
+_SIGNALS: dict[type, str] = {
+    CastVote: "vote",
+    Withdraw: "withdraw",
+    Reassign: "reassign",
+    OverrideApproval: "override",
+}
+
+
+def deployment_handle(world: World, deployment: str) -> WorkflowHandle[DeploymentWorkflow, DeploymentEnd]:
+    """The workflow of this deployment."""
+    return world.client.get_workflow_handle_for(DeploymentWorkflow.run, DeploymentId.parse(deployment).workflow_id)
 
 
 def plan_of(definition: dict[str, Any], number: int = 1, requested_by: str = "rita@example.com") -> ReleasePlan:

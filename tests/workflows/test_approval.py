@@ -4,11 +4,18 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from fakes.release_world import World, plan_of, stage, start, vote
+import pytest
+from fakes.release_world import World, act, deployment_handle, plan_of, stage, start, vote
 from temporalio.testing import WorkflowEnvironment
 
+from activities.notifications import LetterKind
+from activities.records import PlanFact
 from domain.approval import Choice, Moment, ReceiptKind, Verdict
+from domain.approval_actions import Override, Reassignment, Withdrawal
+from domain.person import Requester
 from domain.status import ReleaseStatus
+from workflows.approval import MailBounced, OverrideApproval, Reassign, Withdraw
+from workflows.deployment import DeploymentWorkflow, PlanChange
 from workflows.release import ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
@@ -64,7 +71,7 @@ async def test_an_unanswered_approval_expires_after_thirty_days(world: World, en
         history = await child.fetch_history()
     assert end.status == ReleaseStatus.FAILED
     assert world.tables.stages()["prod"] == "expired"
-    assert len(history.events) < 100
+    assert len(history.events) < 150  # seven reminders among them
 
 
 async def test_the_next_stage_waits_for_the_approval_after(world: World) -> None:
@@ -97,10 +104,10 @@ async def test_a_vote_sent_five_times_counts_once(world: World) -> None:
         policy = {"approvers": ["ana@example.com", "ben@example.com"]}
         handle = await start(world, plan_of(guarded(before=policy)))
         receipts = await asyncio.gather(
-            *(vote(world, DEPLOYMENT, "ana@example.com", vote_id="the same") for _ in range(5))
+            *(vote(world, DEPLOYMENT, "ana@example.com", action_id="the same") for _ in range(5))
         )
         assert {receipt.message for receipt in receipts} == {receipts[0].message}
-        another = await vote(world, DEPLOYMENT, "ana@example.com", vote_id="another")
+        another = await vote(world, DEPLOYMENT, "ana@example.com", action_id="another")
         assert another.kind == ReceiptKind.ALREADY_ANSWERED
         assert len(world.tables.approvals()[f"{DEPLOYMENT}/before"].votes) == 1
         await vote(world, DEPLOYMENT, "ben@example.com")
@@ -125,12 +132,12 @@ async def test_approvers_in_sequence_are_asked_one_after_the_other(world: World,
         policy = {"approvers": ["ana@example.com", "ben@example.com"], "order": "in_sequence"}
         handle = await start(world, plan_of(guarded(before=policy)))
         await eventually(lambda: world.surroundings.mails)
-        early = await vote(world, DEPLOYMENT, "ben@example.com", vote_id="early")
+        early = await vote(world, DEPLOYMENT, "ben@example.com", action_id="early")
         assert early.kind == ReceiptKind.NOT_ASKED_YET
         assert [mail.approver for mail in world.surroundings.mails] == ["ana@example.com"]
         await vote(world, DEPLOYMENT, "ana@example.com")
         await eventually(lambda: len(world.surroundings.mails) == 2)
-        await vote(world, DEPLOYMENT, "ben@example.com", vote_id="in turn")
+        await vote(world, DEPLOYMENT, "ben@example.com", action_id="in turn")
         await handle.result()
 
 
@@ -151,8 +158,262 @@ async def test_an_id_of_a_vote_belongs_to_nobody(world: World) -> None:
     """Callers choose the ids: two people with the same one both count."""
     async with world.running():
         handle = await start(world, plan_of(guarded(before={"approvers": ["ana@example.com", "bob@example.com"]})))
-        await vote(world, DEPLOYMENT, "ana@example.com", vote_id="1")
-        second = await vote(world, DEPLOYMENT, "bob@example.com", vote_id="1")
+        await vote(world, DEPLOYMENT, "ana@example.com", action_id="1")
+        second = await vote(world, DEPLOYMENT, "bob@example.com", action_id="1")
         end = await handle.result()
     assert second.kind == ReceiptKind.COUNTED
     assert end.status == ReleaseStatus.SUCCEEDED
+
+
+ANA, BEN, DORA, MAX = "ana@example.com", "ben@example.com", "dora@example.com", "max@example.com"
+
+
+def mails(world: World) -> list[tuple[str, tuple[str, ...]]]:
+    """Kind and recipients of each mail."""
+    return [(mail.delivery_kind, mail.members) for mail in world.surroundings.mails]
+
+
+async def test_a_vote_may_be_taken_back_and_given_anew(world: World) -> None:
+    """Each with its receipt, and each in the history with who and how."""
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [ANA, BEN]})))
+        await vote(world, DEPLOYMENT, ANA, action_id="first")
+        back = Withdrawal(action_id="back", by=ANA, vote_id="first")
+        taken = await act(world, DEPLOYMENT, Withdraw(moment=Moment.BEFORE, withdrawal=back), back)
+        repeated = await vote(world, DEPLOYMENT, ANA, action_id="first")
+        await vote(world, DEPLOYMENT, BEN)
+        assert world.agent.runs == []
+        await vote(world, DEPLOYMENT, ANA, action_id="second")
+        end = await handle.result()
+    assert (taken.kind, repeated.kind) == (ReceiptKind.DONE, ReceiptKind.WITHDRAWN)
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert "prod: approval before the deployment: took back that they approved through the API" in world.tables.events()
+
+
+async def test_a_reassigned_approval_is_asked_of_the_new_approver(world: World, eventually: Any) -> None:
+    """By a mail of its own; the old approver's answer counts no more, and the waiting sentence follows."""
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [ANA]})))
+        await world.open_approval(f"{DEPLOYMENT}/before")
+        change = Reassignment(action_id="1", by=ANA, approver=ANA, to=BEN, members=(BEN,), comment="on holiday")
+        told = await act(world, DEPLOYMENT, Reassign(moment=Moment.BEFORE, reassignment=change), change)
+        await eventually(lambda: len(world.surroundings.mails) == 2)
+        late = await vote(world, DEPLOYMENT, ANA)
+        await vote(world, DEPLOYMENT, BEN)
+        await handle.result()
+    assert (told.kind, late.kind) == (ReceiptKind.DONE, ReceiptKind.NOT_AN_APPROVER)
+    assert mails(world) == [("approval wanted", (ANA,)), ("approval wanted, round 1", (BEN,))]
+    assert world.surroundings.mails[1].because == f"You are asked instead of {ANA}."
+    assert f"approval before the deployment: 0 of 1 approvals given; asked: {BEN}" in world.tables.waited_for()
+
+
+async def test_a_release_manager_may_override(world: World) -> None:
+    """The deployment goes on at once, and its history tells why."""
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [ANA, BEN]})))
+        approval = await world.open_approval(f"{DEPLOYMENT}/before")
+        action = Override(action_id="1", by=MAX, choice=Choice.APPROVE, digest=approval.digest, comment="site is down")
+        told = await act(world, DEPLOYMENT, OverrideApproval(moment=Moment.BEFORE, override=action), action)
+        end = await handle.result()
+    assert told.verdict == Verdict.APPROVED
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert world.tables.approvals()[f"{DEPLOYMENT}/before"].is_overridden
+    assert any("overriding the approvers through the API: site is down" in text for text in world.tables.events())
+
+
+async def test_a_deferred_deployment_starts_when_its_time_has_come(
+    world: World, environment: WorkflowEnvironment
+) -> None:
+    """Three days on, and beyond the timeout of the approval; it says meanwhile what it waits for."""
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [ANA], "timeout": "1d"})))
+        approval = await world.open_approval(f"{DEPLOYMENT}/before")
+        begins = approval.opened_at + timedelta(days=3)
+        told = await vote(world, DEPLOYMENT, ANA, not_before=begins)
+        assert world.agent.runs == []
+        end = await handle.result()
+        assert await environment.get_current_time() >= begins
+    assert told.verdict == Verdict.PENDING
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert world.tables.approvals()[f"{DEPLOYMENT}/before"].decided_at == begins
+    assert any("counts as approved from" in sentence for sentence in world.tables.waited_for())
+
+
+async def test_a_year_of_reminders_is_a_short_history(world: World, environment: WorkflowEnvironment) -> None:
+    """The longest approval there is, of three people, with a deputy: reminded to the end, then expired."""
+    policy = {"approvers": [ANA, BEN, "group:ops"], "timeout": "365d", "escalate": {"after": "24h", "to": [DORA]}}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        began = await environment.get_current_time()
+        await world.open_approval(f"{DEPLOYMENT}/before")
+        end = await handle.result()
+        assert await environment.get_current_time() - began >= timedelta(days=365)
+        child = world.client.get_workflow_handle(f"deployment/{DEPLOYMENT}")
+        history = await child.fetch_history()
+    kinds = [mail.kind for mail in world.surroundings.mails]
+    assert end.status == ReleaseStatus.FAILED
+    assert (3, 3, 3 * 18) == tuple(kinds.count(k) for k in (LetterKind.WANTED, LetterKind.DEPUTY, LetterKind.REMINDER))
+    assert len(history.events) < 500
+
+
+async def test_a_deputy_answers_for_who_is_silent(world: World, environment: WorkflowEnvironment) -> None:
+    """After the time the policy gives; the mail says for whom and why."""
+    policy = {"approvers": [ANA], "remind": "never", "escalate": {"after": "24h", "to": [DORA]}}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        await world.open_approval(f"{DEPLOYMENT}/before")
+        early = await vote(world, DEPLOYMENT, DORA, action_id="early")
+        await environment.sleep(timedelta(hours=25))
+        told = await vote(world, DEPLOYMENT, DORA, action_id="in time")
+        await handle.result()
+    assert (early.kind, told.kind) == (ReceiptKind.NOT_AN_APPROVER, ReceiptKind.COUNTED)
+    assert mails(world) == [("approval wanted", (ANA,)), ("deputy wanted", (DORA,))]
+    assert world.surroundings.mails[1].because == f"{ANA} has not answered for 1d."
+
+
+async def test_reminders_keep_to_business_hours(world: World, environment: WorkflowEnvironment) -> None:
+    """Each comes while business is open in the place that the policy names."""
+    hours = {"timezone": "Europe/Berlin", "days": ["mon", "tue", "wed", "thu", "fri"], "opens": "09:00"}
+    async with world.running():
+        policy = {"approvers": [ANA], "remind": "20h", "business_hours": hours, "timeout": "14d"}
+        handle = await start(world, plan_of(guarded(before=policy)))
+        began = await environment.get_current_time()
+        await world.open_approval(f"{DEPLOYMENT}/before")
+        await environment.sleep(timedelta(hours=40))
+        assert len(world.surroundings.mails) == 1, f"twenty business hours are more than two days, from {began}"
+        await handle.result()
+    assert [mail.kind for mail in world.surroundings.mails].count(LetterKind.REMINDER) in {1, 2}
+
+
+@pytest.mark.parametrize("deputies", [[DORA], []])
+async def test_a_bounced_mail_is_escalated_at_once(world: World, eventually: Any, deputies: list[str]) -> None:
+    """To the deputies; where there are none the requester hears of it. However often it is told."""
+    policy = {"approvers": [ANA], **({"escalate": {"to": deputies}} if deputies else {})}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        await eventually(lambda: world.surroundings.mails)
+        bounced = MailBounced(moment=Moment.BEFORE, person=ANA, reason="550 no such user")
+        for _ in range(3):
+            await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.mail_bounced, bounced)
+        await eventually(lambda: len(world.surroundings.mails) == 2 or world.surroundings.unreachable)
+        await vote(world, DEPLOYMENT, deputies[0] if deputies else ANA)
+        end = await handle.result()
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert mails(world)[1:] == [("deputy wanted", (DORA,))] * len(deputies)
+    assert [told.people for told in world.surroundings.unreachable] == [("rita@example.com",)] * (not deputies)
+    assert 1 == len([text for text in world.tables.events() if "550 no such user" in text])
+
+
+async def test_one_reachable_member_is_enough_for_a_group(world: World, eventually: Any) -> None:
+    """Only when nobody of it can be reached the deputies are asked, also for a mail the service refused."""
+    world.surroundings.refused_people = ("olga@example.com",)
+    policy = {"approvers": ["group:ops"], "escalate": {"to": [DORA]}}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        await eventually(lambda: any("olga@example.com" in text for text in world.tables.events()))
+        assert len(world.surroundings.mails) == 1
+        bounced = MailBounced(moment=Moment.BEFORE, person="otto@example.com", reason="mailbox full")
+        await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.mail_bounced, bounced)
+        await eventually(lambda: len(world.surroundings.mails) == 2)
+        await vote(world, DEPLOYMENT, DORA)
+        await handle.result()
+    assert mails(world)[1] == ("deputy wanted", (DORA,))
+    assert world.surroundings.mails[1].because == "No mail reaches group:ops."
+
+
+@pytest.mark.parametrize("approver", ["rita@example.com", "group:nobody"])
+async def test_an_approval_that_nobody_can_give_is_told_at_once(world: World, eventually: Any, approver: str) -> None:
+    """Asked is only the requester, or a group without members: no mail is sent in vain, and the requester hears."""
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [approver]})))
+        await eventually(lambda: world.surroundings.unreachable)
+        await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com"))
+        await handle.result()
+    assert world.surroundings.mails == []
+    assert f"Nobody can answer as {approver}" in world.surroundings.unreachable[0].reason
+
+
+async def test_a_changed_plan_asks_everybody_anew(world: World, eventually: Any) -> None:
+    """The vote for the old plan is void, who changed it is a requester, and the new values are what runs."""
+    definition = guarded(before={"approvers": [ANA, BEN], "need": {"at_least": 2}})
+    definition["variables"] = {"LEVEL": {"value": "info", "settable": True}}
+    async with world.running():
+        handle = await start(world, plan_of(definition))
+        old = await world.open_approval(f"{DEPLOYMENT}/before")
+        await vote(world, DEPLOYMENT, ANA, action_id="old")
+        dora = Requester(name=DORA, addresses=(DORA,))
+        change = PlanChange(change_id="1", variables={"LEVEL": "debug"}, requester=dora, comment="to see more")
+        for _ in range(3):
+            await handle.signal(ReleaseWorkflow.change_plan, change)
+        await eventually(lambda: world.tables.approvals()[f"{DEPLOYMENT}/before"].digest != old.digest)
+        stale = await vote(world, DEPLOYMENT, BEN, action_id="stale", digest=old.digest)
+        for person in (ANA, BEN):
+            await vote(world, DEPLOYMENT, person, action_id="new")
+        end = await handle.result()
+    assert stale.kind == ReceiptKind.PLAN_CHANGED
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert DORA in world.tables.approvals()[f"{DEPLOYMENT}/before"].requester_addresses
+    assert [mail.round for mail in world.surroundings.mails] == [0, 0, 1, 1]
+    assert [fact.variables for fact in world.tables.facts if isinstance(fact, PlanFact)] == [{"LEVEL": "debug"}]
+    assert {request.environment["LEVEL"] for request in world.agent.requests} == {"debug"}
+
+
+async def test_a_plan_that_changes_after_the_jobs_have_begun_is_for_the_stages_to_come(
+    world: World, eventually: Any
+) -> None:
+    """What runs goes on as it was approved."""
+    definition = guarded(after={"approvers": [ANA]})
+    definition["variables"] = {"LEVEL": {"value": "info", "settable": True}}
+    async with world.running():
+        handle = await start(world, plan_of(definition))
+        before = await world.open_approval(f"{DEPLOYMENT}/after")
+        change = PlanChange(
+            change_id="1", variables={"LEVEL": "debug"}, requester=Requester(name=DORA, addresses=(DORA,))
+        )
+        await handle.signal(ReleaseWorkflow.change_plan, change)
+        await eventually(lambda: any(isinstance(fact, PlanFact) for fact in world.tables.facts))
+        told = await vote(world, DEPLOYMENT, ANA, moment=Moment.AFTER, digest=before.digest)
+        await handle.result()
+    assert told.kind == ReceiptKind.COUNTED
+    assert [request.environment["LEVEL"] for request in world.agent.requests] == ["info", "debug"]
+
+
+async def test_who_approved_the_stage_before_is_not_asked_again(world: World) -> None:
+    """Where the policy of the next stage says so, and the deployment started by itself."""
+    again = {"approvers": [ANA], "skip_if_approved_before": True}
+    first = stage("prod", before={"approval": {"approvers": [ANA]}})
+    second = stage("next", after=("prod",), before={"approval": again})
+    async with world.running():
+        handle = await start(world, plan_of({"pipeline": "webshop", "stages": [first, second]}))
+        await vote(world, DEPLOYMENT, ANA)
+        end = await handle.result()
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert len(world.surroundings.mails) == 1
+    assert "next: approval before the deployment: approved as for the stage before" in world.tables.events()
+
+
+async def test_a_stage_without_approvers_keeps_an_automatic_record(world: World) -> None:
+    """One before and one after, approved at once; nobody is mailed."""
+    async with world.running():
+        handle = await start(world, plan_of({"pipeline": "webshop", "stages": [stage("prod")]}))
+        await handle.result()
+    records = world.tables.approvals()
+    assert [f"{DEPLOYMENT}/before", f"{DEPLOYMENT}/after"] == list(records)
+    assert {(True, Verdict.APPROVED)} == {(one.is_automatic, one.verdict) for one in records.values()}
+
+
+async def test_the_timers_say_what_happens_when(world: World) -> None:
+    """In Temporal Web UI: whose reminder, whose deputies, what expires."""
+    policy = {"approvers": [ANA], "remind": "1h", "escalate": {"after": "2h", "to": [DORA]}, "timeout": "3h"}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        await handle.result()
+        history = await deployment_handle(world, DEPLOYMENT).fetch_history()
+    told = [
+        e.user_metadata.summary.data.decode() for e in history.events if e.HasField("timer_started_event_attributes")
+    ]
+    assert [
+        f'"approval before prod: reminder of {ANA}"',
+        f'"approval before prod: deputies for {ANA}"',
+        '"approval before prod: expires"',
+    ] == told

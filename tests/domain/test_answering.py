@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from domain.answering import answer, may_answer
 from domain.approval import (
     Approval,
     Asked,
@@ -17,10 +18,8 @@ from domain.approval import (
     ReceiptKind,
     Verdict,
     Vote,
-    answer,
     asked_now,
     describe,
-    may_answer,
     settle,
 )
 from domain.approval_policy import ApprovalPolicy, AtLeast, Order, Quorum
@@ -45,9 +44,9 @@ def approval(*approvers: str, groups: dict[str, tuple[str, ...]] | None = None, 
     )
 
 
-def vote(voter: str, choice: Choice = Choice.APPROVE, *, vote_id: str | None = None, digest: str = DIGEST) -> Vote:
+def vote(voter: str, choice: Choice = Choice.APPROVE, *, action_id: str | None = None, digest: str = DIGEST) -> Vote:
     """One answer, with an id of its own."""
-    return Vote(vote_id=vote_id or f"{voter}-{choice}", voter=voter, choice=choice, digest=digest)
+    return Vote(action_id=action_id or f"{voter}-{choice}", by=voter, choice=choice, digest=digest)
 
 
 def reject(voter: str) -> Vote:
@@ -113,18 +112,18 @@ def test_votes_add_up_to_a_verdict(start: Approval, votes: list[Vote], expected:
         (approval("group:nobody"), [], vote(ANA), ReceiptKind.NOT_AN_APPROVER),
         (approval(ANA, BOB), [vote(ANA)], vote(ANA), ReceiptKind.ALREADY_COUNTED),
         (approval(ANA), [vote(ANA)], vote(ANA), ReceiptKind.ALREADY_COUNTED),
-        (approval(ANA, BOB), [vote(ANA)], vote(ANA, vote_id="again"), ReceiptKind.ALREADY_ANSWERED),
+        (approval(ANA, BOB), [vote(ANA)], vote(ANA, action_id="again"), ReceiptKind.ALREADY_ANSWERED),
         (approval(ANA, BOB), [vote(ANA)], reject(ANA), ReceiptKind.ALREADY_ANSWERED),
-        (approval(ANA, BOB), [vote(ANA, vote_id="1")], vote(BOB, vote_id="1"), ReceiptKind.COUNTED),
+        (approval(ANA, BOB), [vote(ANA, action_id="1")], vote(BOB, action_id="1"), ReceiptKind.COUNTED),
         (
             approval(ANA, BOB),
-            [vote(ANA, vote_id="1")],
-            vote(ANA, Choice.REJECT, vote_id="1"),
+            [vote(ANA, action_id="1")],
+            vote(ANA, Choice.REJECT, action_id="1"),
             ReceiptKind.ALREADY_ANSWERED,
         ),
         (approval(OPS, CY), [vote(ANA)], vote(BOB), ReceiptKind.ALREADY_ANSWERED),
         (approval(OPS, CY, order="in_sequence"), [vote(ANA)], vote(BOB), ReceiptKind.ALREADY_ANSWERED),
-        (approval(ANA), [vote(ANA)], vote(ANA, vote_id="again"), ReceiptKind.ALREADY_DECIDED),
+        (approval(ANA), [vote(ANA)], vote(ANA, action_id="again"), ReceiptKind.ALREADY_DECIDED),
         (approval(ANA, BOB), [reject(ANA)], vote(BOB), ReceiptKind.ALREADY_DECIDED),
         (approval(ANA, BOB), [reject(ANA)], vote(DEE), ReceiptKind.NOT_AN_APPROVER),
         (approval(ANA), [], vote(ANA, digest="e" * 64), ReceiptKind.PLAN_CHANGED),
@@ -149,7 +148,7 @@ def test_each_vote_has_a_receipt_that_says_what_became_of_it(
     before = after(start, *earlier)
     changed, told = answer(before, one, NOON)
     assert expected == told.kind
-    assert one.vote_id == told.vote_id
+    assert one.action_id == told.action_id
     assert (changed != before) == (expected == ReceiptKind.COUNTED)
 
 
@@ -208,7 +207,7 @@ membership = st.dictionaries(
 votes_of_people = st.lists(
     st.builds(vote, st.sampled_from([*PEOPLE, "mallory@example.com"]), st.sampled_from(Choice)),
     max_size=8,
-    unique_by=lambda one: one.vote_id,
+    unique_by=lambda one: one.action_id,
 )
 
 
@@ -245,7 +244,7 @@ def test_where_all_must_approve_the_order_of_rejections_makes_no_difference_eith
 @given(approvals(), votes_of_people)
 def test_outsiders_change_nothing(start: Approval, ballots: list[Vote]) -> None:
     """With their votes or without them, everything is the same."""
-    insiders = [one for one in ballots if may_answer(start, one.voter)]
+    insiders = [one for one in ballots if may_answer(start, (one.by,))]
     assert after(start, *insiders) == after(start, *ballots)
 
 
@@ -261,7 +260,7 @@ def test_final_stays_final(start: Approval, ballots: list[Vote], more: list[Vote
 @given(approvals(), votes_of_people)
 def test_the_requester_never_counts_where_that_is_forbidden(start: Approval, ballots: list[Vote]) -> None:
     """By name or through a group, approving or rejecting."""
-    voters = {counted.vote.voter for counted in after(start, *ballots).votes}
+    voters = {counted.vote.by for counted in after(start, *ballots).votes}
     assert start.policy.requester_may_approve or EVE not in voters
 
 
@@ -270,8 +269,8 @@ def test_each_person_and_each_approver_counts_once(start: Approval, ballots: lis
     """And each vote only for an approver whom its author may answer for."""
     counted = after(start, *ballots).votes
     members = {asked.approver: asked.members for asked in start.asked}
-    assert len(counted) == len({one.vote.voter for one in counted}) == len({one.approver for one in counted})
-    assert all(one.vote.voter in members[one.approver] for one in counted)
+    assert len(counted) == len({one.vote.by for one in counted}) == len({one.approver for one in counted})
+    assert all(one.vote.by in members[one.approver] for one in counted)
 
 
 @given(approvals(), votes_of_people)
@@ -310,12 +309,12 @@ class VotingInSomeOrder(RuleBasedStateMachine):
 
     @rule(voter=st.sampled_from([*PEOPLE, "mallory@example.com"]), choice=st.sampled_from(Choice))
     def cast(self, voter: str, choice: Choice) -> None:
-        ballot = vote(voter, choice, vote_id=f"{len(self.seen)}")
+        ballot = vote(voter, choice, action_id=f"{len(self.seen)}")
         before = self.approval
         self.approval, told = answer(before, ballot, self.now)
-        assert told.is_counted == (len(self.approval.votes) > len(before.votes))
+        assert told.stands == (len(self.approval.votes) > len(before.votes))
         assert told.verdict == self.approval.verdict
-        if told.is_counted:
+        if told.stands:
             self.seen.append(ballot)
 
     @rule(data=st.data())
@@ -328,8 +327,8 @@ class VotingInSomeOrder(RuleBasedStateMachine):
     @rule(voter=st.sampled_from(PEOPLE))
     def show_something_else(self, voter: str) -> None:
         before = settle(self.approval, self.now)
-        self.approval, told = answer(self.approval, vote(voter, vote_id="other", digest="x"), self.now)
-        assert not told.is_counted
+        self.approval, told = answer(self.approval, vote(voter, action_id="other", digest="x"), self.now)
+        assert not told.stands
         assert before == self.approval
 
     @rule(days=st.integers(0, 20))
