@@ -44,13 +44,16 @@ def answer(approval: Approval, vote: Vote, now: datetime) -> tuple[Approval, Rec
 
 
 def carry_over(approval: Approval, earlier: Iterable[Vote], now: datetime) -> Approval:
-    """Count again what people approved for the stage before, where the policy says so and the plan is the same."""
-    if not approval.policy.skip_if_approved_before:
+    """Count again what people approved for the stage before, where the policy says so and the plan is the same.
+
+    A login that was fresh then is not fresh now.
+    """
+    if not approval.policy.skip_if_approved_before or approval.policy.reauthenticate:
         return approval
-    left = [vote for vote in earlier if vote.choice == Choice.APPROVE]
+    changes = {"channel": Channel.EARLIER, "not_before": None}
+    left = [vote.model_copy(update=changes) for vote in earlier if vote.choice == Choice.APPROVE]
     while left:
-        carried = [vote.model_copy(update={"channel": Channel.EARLIER, "not_before": None}) for vote in left]
-        tried = ((vote, *answer(approval, vote, now)) for vote in carried)
+        tried = ((vote, *answer(approval, vote, now)) for vote in left)
         counted = next(((vote, after) for vote, after, told in tried if told.kind == ReceiptKind.COUNTED), None)
         if counted is None:
             break

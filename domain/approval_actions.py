@@ -32,6 +32,7 @@ from domain.person import is_same_person
 from domain.release import ReleasePlan
 
 Outcome = tuple[Approval, Receipt]
+MOST_CHANGES = 200  # of mind; what goes on for ever would fill the history
 
 
 class Withdrawal(Action):
@@ -63,25 +64,29 @@ def withdraw(approval: Approval, withdrawal: Withdrawal, now: datetime) -> Outco
     """Take a vote back before the decision. The person may then answer anew."""
     approval = settle(approval, now)
     key = f"{action_key(withdrawal).removesuffix(withdrawal.action_id)}{withdrawal.vote_id}"
-    if key in approval.withdrawn:
-        return approval, receipt(approval, withdrawal, ReceiptKind.ALREADY_DONE, "Your answer was taken back before.")
     found = next((counted for counted in approval.votes if action_key(counted.vote) == key), None)
     if found is None:
-        return approval, receipt(approval, withdrawal, ReceiptKind.NOTHING_TO_WITHDRAW, "You have no such answer here.")
-    if approval.verdict.is_final:
-        return approval, receipt(approval, withdrawal, ReceiptKind.ALREADY_DECIDED, "It is too late to take it back.")
-    weak = proof_refusal(approval, withdrawal)
-    if weak is not None:
-        return approval, weak
-    after = approval.model_copy(
-        update={
-            "votes": tuple(counted for counted in approval.votes if counted != found),
-            "withdrawn": (*approval.withdrawn, key),
-        }
-    )
+        known = key in approval.withdrawn
+        kind = ReceiptKind.ALREADY_DONE if known else ReceiptKind.NOTHING_TO_WITHDRAW
+        text = "Your answer was taken back before." if known else "You have no such answer here."
+        return approval, receipt(approval, withdrawal, kind, text)
+    refused = _withdrawal_refusal(approval, withdrawal)
+    if refused is not None:
+        return approval, refused
+    left = tuple(counted for counted in approval.votes if counted != found)
+    after = approval.model_copy(update={"votes": left, "withdrawn": (*approval.withdrawn, key)})
     text = f"took back that they {found.vote.choice.done} {how_told(withdrawal)}{comment_told(withdrawal)}"
     after = settle(happened(after, now, text, by=withdrawal.by), now)
     return after, receipt(after, withdrawal, ReceiptKind.DONE, "Your answer was taken back.")
+
+
+def _withdrawal_refusal(approval: Approval, withdrawal: Withdrawal) -> Receipt | None:
+    """Why a vote that counts stays; None when it may be taken back."""
+    if approval.verdict.is_final:
+        return receipt(approval, withdrawal, ReceiptKind.ALREADY_DECIDED, "It is too late to take it back.")
+    if len(approval.withdrawn) >= MOST_CHANGES:
+        return receipt(approval, withdrawal, ReceiptKind.NOT_ALLOWED, "Too many answers were taken back here.")
+    return proof_refusal(approval, withdrawal)
 
 
 def reassign(approval: Approval, change: Reassignment, now: datetime) -> Outcome:
@@ -132,6 +137,8 @@ def _successor_refusal(approval: Approval, change: Reassignment) -> Receipt | No
     def no(kind: ReceiptKind, text: str) -> Receipt:
         return receipt(approval, change, kind, text)
 
+    if len(approval.handled) >= MOST_CHANGES:
+        return no(ReceiptKind.NOT_ALLOWED, "It was reassigned too often.")
     if any(counted.approver == change.approver for counted in approval.votes):
         return no(ReceiptKind.ALREADY_ANSWERED, f"{change.approver} has been answered for already.")
     if not change.members:

@@ -144,6 +144,11 @@ class Approvals:
             self._open[moment] = ask_anew(approval, plan, changed_by, workflow.now())
 
     @property
+    def is_decided(self) -> bool:
+        """Whether an approval has come to its end, be it only by the clock."""
+        return any(settle(approval, workflow.now()).verdict.is_final for approval in self._open.values())
+
+    @property
     def votes(self) -> tuple[Vote, ...]:
         """All that counted, for the approval of the next stage."""
         return tuple(counted.vote for approval in self._open.values() for counted in approval.votes)

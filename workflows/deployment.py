@@ -223,7 +223,8 @@ class DeploymentWorkflow:
 
     @workflow.signal(description="What is deployed has changed; it counts until the jobs begin.")
     def change_plan(self, change: PlanChange) -> None:
-        if not self._has_begun:
+        # What is decided was decided about the plan as it stood: nothing else may be deployed on its strength.
+        if not self._has_begun and not self._approvals.is_decided:
             self._plan = with_change(self._plan, change.variables, change.requester)
             self._approvals.change_plan(self._plan, change.requester.name)
 

@@ -24,6 +24,7 @@ from domain.approval import (
     settle,
 )
 from domain.approval_actions import (
+    MOST_CHANGES,
     Override,
     Reassignment,
     Withdrawal,
@@ -215,6 +216,27 @@ def test_only_an_approval_that_would_do_here_is_carried_over(earlier: Vote) -> N
     """Another plan, a rejection, somebody else, too weak a proof: asked as ever."""
     start = approval(ANA, skip_if_approved_before=True, link="login")
     assert start == carry_over(start, [earlier], NOON)
+
+
+def test_a_policy_that_wants_a_fresh_login_wants_it_again() -> None:
+    """One that was fresh for the stage before is not fresh now."""
+    start = approval(ANA, skip_if_approved_before=True, reauthenticate=True)
+    assert start == carry_over(start, [vote(ANA, proof=Proof.FRESH_LOGIN)], NOON)
+
+
+def test_nobody_changes_their_mind_for_ever() -> None:
+    """A history that grows without end would stop the deployment."""
+    start = approval(ANA, BOB)
+    for number in range(MOST_CHANGES + 1):
+        start, _ = answer(start, vote(ANA, action_id=str(number)), NOON)
+        start, told = withdraw(start, take_back(ANA, action_id=f"b{number}", vote_id=str(number)), NOON)
+    assert ReceiptKind.NOT_ALLOWED == told.kind
+    holders = [ANA, CY]
+    start = approval(ANA)
+    for number in range(MOST_CHANGES + 1):
+        start, told = reassign(start, give(holders[0], holders[0], holders[1], action_id=str(number)), NOON)
+        holders.reverse()
+    assert ReceiptKind.NOT_ALLOWED == told.kind
 
 
 def test_in_sequence_what_is_carried_over_goes_as_far_as_it_goes() -> None:

@@ -9,7 +9,7 @@ from fakes.release_world import World, act, deployment_handle, plan_of, stage, s
 from temporalio.testing import WorkflowEnvironment
 
 from activities.notifications import LetterKind
-from activities.records import PlanFact
+from activities.records import ApprovalFact, Fact, PlanFact
 from domain.approval import Choice, Moment, ReceiptKind, Verdict
 from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.person import Requester
@@ -356,6 +356,30 @@ async def test_a_changed_plan_asks_everybody_anew(world: World, eventually: Any)
     assert [mail.round for mail in world.surroundings.mails] == [0, 0, 1, 1]
     assert [fact.variables for fact in world.tables.facts if isinstance(fact, PlanFact)] == [{"LEVEL": "debug"}]
     assert {request.environment["LEVEL"] for request in world.agent.requests} == {"debug"}
+
+
+async def test_what_was_approved_is_what_is_deployed(world: World) -> None:
+    """A change that comes right behind the last vote, while the verdict is being written down, is too late."""
+    definition = guarded(before={"approvers": [ANA]})
+    definition["variables"] = {"LEVEL": {"value": "info", "settable": True}}
+    change = PlanChange(change_id="1", variables={"LEVEL": "debug"}, requester=Requester(name=DORA, addresses=(DORA,)))
+
+    async def meanwhile(fact: Fact) -> None:
+        if isinstance(fact, ApprovalFact) and fact.approval.votes:
+            await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.change_plan, change)
+            world.tables.meanwhile = nothing
+
+    async def nothing(_: Fact) -> None:
+        return
+
+    async with world.running():
+        handle = await start(world, plan_of(definition))
+        await world.open_approval(f"{DEPLOYMENT}/before")
+        world.tables.meanwhile = meanwhile
+        await vote(world, DEPLOYMENT, ANA)
+        await handle.result()
+    assert world.tables.meanwhile == nothing, "the change came while the verdict was written"
+    assert {request.environment["LEVEL"] for request in world.agent.requests} == {"info"}
 
 
 async def test_a_plan_that_changes_after_the_jobs_have_begun_is_for_the_stages_to_come(
