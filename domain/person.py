@@ -1,7 +1,8 @@
 """People: how their addresses are spelt, and when two addresses belong to one of them.
 
 Two questions, answered with different strictness. *Who may act* asks for the very address (``spelled``). *Who must
-not act, or not twice* (``is_same_person``) is answered generously: a plus-tag makes nobody somebody else.
+not act, or not twice* (``is_same_person``) is answered generously: neither a plus-tag nor quotes nor a character
+that nobody sees makes somebody else of a person.
 """
 
 import unicodedata
@@ -41,7 +42,7 @@ def spelled(address: str) -> str:
 
 def is_same_person(one: Iterable[str], other: Iterable[str]) -> bool:
     """Whether the two sets of addresses share a person; ``ana+ci@example.com`` is ana@example.com."""
-    return not {_untagged(address) for address in one}.isdisjoint(_untagged(address) for address in other)
+    return not {_bare(address) for address in one}.isdisjoint(_bare(address) for address in other)
 
 
 def _ascii(domain: str) -> str:
@@ -51,6 +52,27 @@ def _ascii(domain: str) -> str:
         return domain
 
 
-def _untagged(address: str) -> str:
-    local, at, domain = spelled(address).rpartition("@")
-    return f"{local.partition('+')[0] or local}{at}{domain}"
+def _bare(address: str) -> str:
+    """Without all that leaves a mailbox what it is: tag, quotes, and signs that are not printed."""
+    local, at, domain = spelled(_printed(address)).rpartition("@")
+    unquoted = local.strip('"')
+    plain = ".".join(_read(label) for label in domain.split("."))
+    return f"{_untagged(unquoted)}{at}{plain}"
+
+
+def _untagged(local: str) -> str:
+    return local.partition("+")[0] or local
+
+
+def _read(label: str) -> str:
+    """A part of a domain as people read it. Of ``straße`` there are two ``xn--`` spellings, an old and a new one."""
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return spelled(_printed(label.removeprefix("xn--").encode().decode("punycode")))
+    except UnicodeError:
+        return label
+
+
+def _printed(text: str) -> str:
+    return "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
