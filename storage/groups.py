@@ -5,15 +5,21 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from storage.approvals import as_person
+from domain.person import spelled
 from storage.tables import GroupRow
 from storage.upsert import put as put_row
 
 
 async def put(session: AsyncSession, name: str, members: Iterable[str]) -> None:
     """Keep the group with exactly these members, each once, in their order."""
-    people = dict.fromkeys(as_person(member) for member in members)
+    people = dict.fromkeys(spelled(member) for member in members)
     await put_row(session, GroupRow, {"name": name, "members": list(people)})
+
+
+async def get(session: AsyncSession, name: str) -> tuple[str, ...] | None:
+    """Its members; None when there is no such group."""
+    row = await session.get(GroupRow, name)
+    return None if row is None else tuple(row.members)
 
 
 async def all_groups(session: AsyncSession) -> dict[str, tuple[str, ...]]:

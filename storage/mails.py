@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.notifications import Letter
 from domain.frozen import Frozen
-from storage.approvals import as_person
+from domain.person import spelled
 from storage.clock import Clock, utc_now
 from storage.column_types import LARGEST_INTEGER
 from storage.database import Database
@@ -42,7 +42,7 @@ async def outbox(
     """Newest first, still sealed; ``before`` is the id of the last row of the page before."""
     query = select(OutboxMailRow).order_by(OutboxMailRow.id.desc()).limit(limit)
     if person is not None:
-        query = query.where(OutboxMailRow.person == as_person(person))
+        query = query.where(OutboxMailRow.person == spelled(person))
     if before is not None:
         query = query.where(OutboxMailRow.id < min(before, LARGEST_INTEGER))
     return (await session.scalars(query)).all()
@@ -77,7 +77,7 @@ class SqlOutbox:
         body = _Body(text=letter.text, html=letter.html).model_dump_json().encode()
         row = {
             "delivery_id": letter.delivery_id,
-            "person": as_person(letter.to),
+            "person": spelled(letter.to),
             "subject": letter.subject,
             "sealed": self._sealing.seal(body, _row(letter.delivery_id)),
             "sent_at": self._clock(),

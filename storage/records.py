@@ -1,14 +1,14 @@
 """Apply what workflows decided to the tables, each entry once.
 
 Rows are replaced as a whole by the newest fact about them. An entry is one short transaction that reads nothing
-unless artifacts were pinned, because this runs for every step a release takes.
+unless artifacts were pinned or people are asked, because this runs for every step a release takes.
 """
 
 import logging
 from functools import singledispatch
 from typing import Any
 
-from sqlalchemy import CursorResult, func, insert, select, update
+from sqlalchemy import CursorResult, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.records import (
@@ -18,13 +18,16 @@ from activities.records import (
     Event,
     Fact,
     JobFact,
+    PlanFact,
     ReleaseFact,
     StageFact,
     StepFact,
 )
-from domain.approval import Approval, asked_now
+from domain.approval import Approval, Verdict, asked_now, cancel
+from domain.awaiting import awaited
 from domain.ids import DeploymentId, ReleaseId
-from storage.approvals import as_person
+from domain.person import spelled
+from storage import approvals
 from storage.database import Database
 from storage.tables import (
     AppliedEntryRow,
@@ -90,6 +93,21 @@ async def _plan_with_artifacts(fact: ReleaseFact, session: AsyncSession) -> dict
 
 
 @_write.register
+async def _write_plan(fact: PlanFact, _entry: Entry, session: AsyncSession) -> None:
+    plan = await session.scalar(select(ReleaseRow.plan).where(ReleaseRow.id == fact.release))
+    if plan is None:
+        _logger.warning("a workflow tells of a release that is not in the tables", extra={"release": fact.release})
+        return
+    changed = fact.model_dump(mode="json", include={"variables", "changed_by", "requester_addresses"})
+    await session.execute(
+        update(ReleaseRow)
+        .where(ReleaseRow.id == fact.release)
+        .values(plan=plan | changed, digest=fact.digest)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@_write.register
 async def _write_stage(fact: StageFact, entry: Entry, session: AsyncSession) -> None:
     await put(session, StageRow, fact.model_dump(exclude={"fact"}) | {"updated_at": entry.at})
 
@@ -106,14 +124,30 @@ async def _write_deployment(fact: DeploymentFact, entry: Entry, session: AsyncSe
         "run_id": entry.run_id if is_its_own else None,
     }
     await put(session, DeploymentRow, row, keep=() if is_its_own else ("run_id",))
+    if fact.status.is_final:
+        await _end_approvals(fact.deployment, entry, session)
+
+
+async def _end_approvals(deployment: str, entry: Entry, session: AsyncSession) -> None:
+    """Nobody is asked about a deployment that is over; its workflow may have been ended before it could say so."""
+    rows = await session.scalars(
+        select(ApprovalRow).where(ApprovalRow.deployment == deployment, ApprovalRow.verdict == Verdict.PENDING)
+    )
+    for row in rows.all():
+        canceled = cancel(Approval.model_validate(row.approval), entry.at)
+        fact = ApprovalFact(approval_id=row.id, deployment=deployment, moment=row.moment, approval=canceled)
+        await _write_approval(fact, entry, session)
 
 
 @_write.register
-async def _write_approval(fact: ApprovalFact, _entry: Entry, session: AsyncSession) -> None:
-    approval = fact.approval
+async def _write_approval(fact: ApprovalFact, entry: Entry, session: AsyncSession) -> None:
+    approval, deployment = fact.approval, DeploymentId.parse(fact.deployment)
     row = {
         "id": fact.approval_id,
         "deployment": fact.deployment,
+        "release": str(deployment.release),
+        "pipeline": deployment.release.pipeline,
+        "stage": deployment.stage,
         "moment": fact.moment,
         "verdict": approval.verdict,
         "approval": approval.model_dump(mode="json"),
@@ -122,29 +156,38 @@ async def _write_approval(fact: ApprovalFact, _entry: Entry, session: AsyncSessi
         "decided_at": approval.decided_at,
     }
     await put(session, ApprovalRow, row)
-    await put(session, ApproverRow, *_approvers(fact.approval_id, approval))
+    await _write_approvers(fact.approval_id, approval, session)
+    await approvals.revoke_links(session, fact.approval_id, approval, entry.at)
+
+
+async def _write_approvers(approval_id: str, approval: Approval, session: AsyncSession) -> None:
+    rows = _approvers(approval_id, approval)
+    await put(session, ApproverRow, *rows)
+    known = await session.scalars(select(ApproverRow.person).where(ApproverRow.approval_id == approval_id))
+    gone = sorted(set(known) - {row["person"] for row in rows})
+    if gone:
+        await session.execute(
+            delete(ApproverRow)
+            .where(ApproverRow.approval_id == approval_id, ApproverRow.person.in_(gone))
+            .execution_options(synchronize_session=False)
+        )
 
 
 def _approvers(approval_id: str, approval: Approval) -> list[dict[str, Any]]:
-    """A row for each person who may answer; who is asked in person and in a group is asked in person."""
+    """A row for each person who may answer, and one for each group.
+
+    Who is asked in person, and as a member or deputy too, is asked in person.
+    """
     answers_for: dict[str, str] = {}
-    for asked in sorted(approval.asked, key=lambda asked: asked.approver.startswith("group:")):
-        for member in asked.members:
-            answers_for.setdefault(as_person(member), asked.approver)
-    awaited = _awaited(approval)
+    for asked in sorted(approval.asked, key=lambda asked: asked.is_group):
+        for person in asked.people:
+            answers_for.setdefault(spelled(person), asked.approver)
+    answers_for |= {asked.approver: asked.approver for asked in approval.asked if asked.is_group}
+    wanted = awaited(approval) | {asked.approver for asked in asked_now(approval) if asked.is_group}
     return [
-        {"approval_id": approval_id, "person": person, "approver": approver, "is_asked": person in awaited}
+        {"approval_id": approval_id, "person": person, "approver": approver, "is_asked": person in wanted}
         for person, approver in answers_for.items()
     ]
-
-
-def _awaited(approval: Approval) -> set[str]:
-    """The people whose answer would count now."""
-    asked = {as_person(member) for asked in asked_now(approval) for member in asked.members}
-    asked -= {as_person(counted.vote.voter) for counted in approval.votes}
-    if not approval.policy.requester_may_approve:
-        asked -= {as_person(requester) for requester in approval.requesters}
-    return asked
 
 
 @_write.register

@@ -24,7 +24,12 @@ class Sealing:
         key = bytes.fromhex(key_hex)
         if len(key) != _KEY_BYTES:
             raise ValueError("the secret key is 32 bytes, written as 64 hex digits")
-        self._cipher = AESGCM(derived_key(key, "slipway sealing"))
+        self._key = key
+        self._cipher = AESGCM(self.key_for("slipway sealing"))
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key for that purpose alone."""
+        return derived_key(self._key, purpose)
 
     def seal(self, plaintext: bytes, bound_to: str) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)

@@ -16,16 +16,24 @@ BROWSER_SESSION = "browser session"
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
-async def issue(
-    session: AsyncSession, *, name: str, subject: str, role: str, expires_at: datetime, now: datetime
+async def issue(  # noqa: PLR0913  a token has many sides; all are named
+    session: AsyncSession,
+    *,
+    name: str,
+    subject: str,
+    role: str,
+    expires_at: datetime,
+    now: datetime,
+    owner: str | None = None,
 ) -> tuple[TokenRow, str]:
-    """Make a token; returns its row and its value, which nobody can read again."""
+    """Make a token; returns its row and its value, which nobody can read again. A service's has an ``owner``."""
     value = "slw_" + secrets.token_urlsafe(32)
     row = TokenRow(
         id=uuid4().hex,
         token_hash=token_hash(value),
         name=name,
         subject=subject,
+        owner=owner,
         role=role,
         created_at=now,
         expires_at=expires_at,

@@ -11,6 +11,7 @@ import pytest
 from fakes.postgres import PostgresServer
 
 from domain.ids import ReleaseId
+from domain.person import Requester
 from domain.pipeline import Pipeline
 from domain.release import ReleasePlan, ReleaseRequest, freeze
 from storage.database import Database
@@ -112,7 +113,8 @@ def plan(pipeline: Pipeline, now: datetime) -> ReleasePlan:
         ReleaseRequest(variables={"region": "us"}),
         release=ReleaseId(pipeline="webshop", number=41),
         revision=1,
-        requested_by="bob@example.com",
+        requester=Requester(name="bob@example.com", addresses=("bob@example.com",)),
         now=now,
         groups={"ops": ("ann@example.com", "cem@example.com")},
+        people={},
     )

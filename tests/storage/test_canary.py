@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from activities.notifications import Letter
+from activities.notifications import AskApprover, Letter
 from domain.connection import Connection, ConnectionKind
 from storage import agents, connections, secrets, tokens
 from storage.approvals import SqlApprovalLinks
@@ -45,7 +45,19 @@ async def _plant(database, sealing, now) -> list[str]:
         _, token = await tokens.issue(session, name="n", subject="s", role="admin", expires_at=now, now=now)
         _, enrolment = await agents.enrolment(session, pool="linux", created_by="ann", expires_at=now)
     links = SqlApprovalLinks(database, bytes(32), "https://slipway.example.com")
-    link = await links.issue("webshop/1/prod/1/before", "ann@example.com", "ann@example.com", now)
+    ask = AskApprover(
+        approval_id="webshop/1/prod/1/before",
+        approver="ann@example.com",
+        members=("ann@example.com",),
+        release_name="webshop-1",
+        pipeline="webshop",
+        stage="prod",
+        moment="before",
+        requested_by="bob@example.com",
+        digest="d",
+        expires_at=now,
+    )
+    link = (await links.issue(ask, "ann@example.com")).url
     letter = Letter(delivery_id="d", to="ann@example.com", subject="Approve?", text=f"{link} {_CANARY}", html=link)
     await asyncio.to_thread(SqlOutbox(database, sealing, asyncio.get_running_loop()).send, letter)
     return [_CANARY, token, enrolment, link.rsplit("/", 1)[1]]

@@ -13,15 +13,19 @@ from activities.records import (
     Entry,
     Event,
     JobFact,
+    PlanFact,
     ReleaseFact,
     StageFact,
     StepFact,
 )
-from domain.approval import Approval, Asked, Choice, Moment, Verdict, Vote, answer
+from domain.answering import answer
+from domain.approval import Approval, Asked, Choice, Moment, Verdict, Vote
+from domain.approval_actions import Reassignment, escalate, reassign
 from domain.approval_policy import ApprovalPolicy, AtLeast, Order
 from domain.artifact import PinnedArtifact
 from domain.ids import DeploymentId, ReleaseId
-from domain.release import ReleasePlan
+from domain.person import Requester
+from domain.release import ReleasePlan, with_change
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 from storage import approvals, deployments, releases
 from storage.records import SqlRecords
@@ -163,11 +167,36 @@ async def test_pinned_artifacts_become_part_of_the_stored_plan(store, database, 
     assert whole.digest == row.digest
 
 
-async def test_a_release_that_is_not_in_the_tables_is_told_of_and_skipped(store, entry, caplog):
+def _changed(plan):
+    """The fact that Dan set another region."""
+    dan = Requester(name="dan@example.com", addresses=("dan@example.com", "dan@home.example"))
+    changed = with_change(plan, {"region": "cn"}, dan)
+    return changed, PlanFact(
+        release=str(plan.id),
+        digest=changed.digest,
+        variables=changed.variables,
+        changed_by=changed.changed_by,
+        requester_addresses=changed.requester_addresses,
+    )
+
+
+@pytest.mark.usefixtures("release")
+async def test_a_changed_plan_is_the_stored_plan(store, database, entry, plan):
+    """With who changed it, which a later deployment of it must know; who requested it stays who requested it."""
+    changed, fact = _changed(plan)
+    await store.apply(entry(fact))
+    async with database.reading() as session:
+        row = await releases.get(session, _RELEASE)
+    assert row is not None
+    assert plan != changed == ReleasePlan.model_validate(row.plan)
+    assert (changed.digest, "bob@example.com") == (row.digest, row.requested_by)
+
+
+async def test_a_release_that_is_not_in_the_tables_is_told_of_and_skipped(store, entry, plan, caplog):
     """After a restore from an old backup, workflows go on."""
     with caplog.at_level(logging.WARNING):
-        await store.apply(entry(ReleaseFact(release="webshop/41", status=ReleaseStatus.ACTIVE)))
-    assert ["a workflow tells of a release that is not in the tables"] == caplog.messages
+        await store.apply(entry(ReleaseFact(release="webshop/41", status=ReleaseStatus.ACTIVE), _changed(plan)[1]))
+    assert ["a workflow tells of a release that is not in the tables"] * 2 == caplog.messages
 
 
 async def test_a_deployment_reads_back_with_its_jobs_and_steps_in_order(store, database, entry, now):
@@ -265,6 +294,7 @@ async def test_an_approval_stands_in_the_inbox_of_those_who_may_answer(store, da
     assert row is not None
     assert approval == Approval.model_validate(row.approval)
     assert (now + timedelta(days=30), "before", "pending") == (row.expires_at, row.moment, row.verdict)
+    assert ("webshop/41", "webshop", "prod") == (row.release, row.pipeline, row.stage)
 
 
 async def test_a_requester_who_may_approve_is_asked(store, database, entry, now):
@@ -278,7 +308,7 @@ async def test_who_answered_is_no_longer_asked_and_nobody_is_once_it_is_decided(
     approval = _approval(now, need=AtLeast(at_least=2))
     await store.apply(entry(_told(approval)))
     for sequence, (voter, left) in enumerate((("ann@example.com", ["cem"]), ("cem@example.com", [])), start=2):
-        vote = Vote(vote_id=voter, voter=voter, choice=Choice.APPROVE, digest="d")
+        vote = Vote(action_id=voter, by=voter, choice=Choice.APPROVE, digest="d")
         approval, _ = answer(approval, vote, now)
         await store.apply(entry(_told(approval), sequence=sequence))
         assert left == await _awaited(database)
@@ -289,9 +319,77 @@ async def test_who_answered_is_no_longer_asked_and_nobody_is_once_it_is_decided(
 
 
 async def test_in_a_sequence_only_the_next_is_asked(store, database, entry, now):
-    """The others' inboxes stay empty until it is their turn."""
+    """The others' inboxes stay empty until it is their turn; Ann is asked by name, not as one of the group."""
     await store.apply(entry(_told(_approval(now, order=Order.IN_SEQUENCE, requester_may_approve=True))))
+    assert ["cem"] == await _awaited(database)
+
+
+async def test_a_second_address_of_the_requester_is_in_no_inbox(store, database, entry, now):
+    """Nor is an address with a tag, whoever's it is said to be."""
+    approval = _approval(now, need=AtLeast(at_least=1)).model_copy(
+        update={"requesters": ("ann+ci@example.com",), "requester_addresses": ("CEM@example.com",)}
+    )
+    await store.apply(entry(_told(approval)))
+    assert ["bob"] == await _awaited(database)
+
+
+async def test_deputies_are_asked_from_when_they_are_added(store, database, entry, now):
+    """Those they stand in for stay asked."""
+    approval = _approval(now)
+    await store.apply(entry(_told(approval)))
+    larger = escalate(approval, "ann@example.com", ("dan@example.com",), "silence", now)
+    await store.apply(entry(_told(larger), sequence=2))
+    assert ["ann", "cem", "dan"] == await _awaited(database)
+
+
+async def test_who_is_reassigned_from_is_no_approver_any_more(store, database, entry, now):
+    """Their inbox does not even know it as a past one."""
+    approval = _approval(now)
+    await store.apply(entry(_told(approval)))
+    change = Reassignment(
+        action_id="r",
+        by="cem@example.com",
+        approver="group:ops",
+        to="dan@example.com",
+        members=("dan@example.com",),
+    )
+    given, receipt = reassign(approval, change, now)
+    assert receipt.stands
+    await store.apply(entry(_told(given), sequence=2))
+    assert ["ann", "dan"] == await _awaited(database)
+    async with database.reading() as session:
+        assert [] == await approvals.inbox(session, "cem@example.com", verdict=None)
+        assert [] == await approvals.page(session, group="ops")
+
+
+@pytest.mark.parametrize("status", [StageStatus.CANCELED, StageStatus.FAILED])
+async def test_the_end_of_a_deployment_ends_its_open_approvals(store, database, entry, now, status):
+    """Its workflow may have been terminated before it could say so itself; what is decided stays."""
+    asked = _approval(now)
+    vote = Vote(action_id="v", by="ann@example.com", choice=Choice.REJECT, digest="d")
+    rejected, _ = answer(asked, vote, now)
+    before = _told(rejected)
+    after = _told(asked).model_copy(update={"approval_id": "webshop/41/prod/1/after", "moment": Moment.AFTER})
+    other = _told(asked).model_copy(
+        update={"approval_id": "webshop/41/prod/2/before", "deployment": "webshop/41/prod/2"}
+    )
+    await store.apply(entry(_deployment(now), before, after, other))
     assert ["ann", "cem"] == await _awaited(database)
+    later = now + timedelta(hours=1)
+    await store.apply(entry(_deployment(now, status, finished_at=later), sequence=2, at=later))
+    async with database.reading() as session:
+        rows = {row.id: row for row in await approvals.page(session)}
+        waiting = await approvals.inbox(session, "ann@example.com")
+    assert ["webshop/41/prod/2/before"] == [row.id for row in waiting]
+    ended = rows["webshop/41/prod/1/after"]
+    kept = Approval.model_validate(ended.approval)
+    assert ("canceled", later, Verdict.CANCELED, later) == (
+        ended.verdict,
+        ended.decided_at,
+        kept.verdict,
+        kept.decided_at,
+    )
+    assert rejected == Approval.model_validate(rows["webshop/41/prod/1/before"].approval)
 
 
 async def test_an_approval_of_nobody_is_kept(store, database, entry, now):
