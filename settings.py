@@ -29,11 +29,21 @@ class Settings(BaseSettings):
         default=None, description="Accepted as an admin's token; to create the first real ones."
     )
     bootstrap_admin: str = "admin@localhost"
-    mail: Literal["outbox", "sendgrid"] = "outbox"
+    mail: Literal["outbox", "sendgrid", "smtp"] = "outbox"
     mail_from: str = "slipway@localhost"
     sendgrid_api_key: SecretStr = SecretStr("")
     sendgrid_host: str = "https://api.sendgrid.com"
     sendgrid_allow_http: bool = Field(default=False, description="Only for a stand-in on this machine.")
+    sendgrid_webhook_key: str = Field(
+        default="", description="The verification key of SendGrid's signed event webhook at /hooks/sendgrid."
+    )
+    smtp_host: str = Field(default="", description="With mail=sendgrid, the way for mails that SendGrid does not take.")
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str = Field(default="", description="Without one, nobody signs in.")
+    smtp_password: SecretStr = SecretStr("")
+    smtp_tls: Literal["starttls", "implicit", "none"] = Field(
+        default="starttls", description="none only for a server on this machine."
+    )
     log_format: Literal["json", "text"] = "json"
 
 

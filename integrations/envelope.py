@@ -6,8 +6,9 @@ from email.utils import parseaddr
 from activities.notifications import Letter, MailRefused
 from domain.frozen import Frozen
 
-_ADDRESS = re.compile(r"[^\s@:<>,;\"\x00-\x1f\x7f]+@[^\s@:<>,;\"\x00-\x1f\x7f]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_ATOM = r"[^\s@:<>,;\"\x00-\x1f\x7f\ud800-\udfff]+"
+_ADDRESS = re.compile(f"{_ATOM}@{_ATOM}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 # Keeps programs that answer by themselves ("I am on holiday") from answering.

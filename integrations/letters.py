@@ -3,14 +3,22 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import css_inline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from activities.notifications import AskApprover, Letter
+from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellUnreachable
+from domain.approval_policy import LinkLevel
 
 _LONGEST_SUBJECT = 180
-_NOT_PRINTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_NOT_PRINTED = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_WHAT_HELPS = (
+    "A release manager can ask somebody else in this place, or decide instead, on the page of the approval. "
+    "If an address or a group is wrong, correct it and deploy again."
+)
 
 
 class HtmlLetters:
@@ -28,35 +36,103 @@ class HtmlLetters:
         # Dark mode needs its media query, so the style element stays; what mail programs drop is inlined as well.
         self._inliner = css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False)
 
-    def approval_wanted(self, ask: AskApprover, person: str, link: str, delivery_id: str) -> Letter:
-        """Asks one person. Opening the link decides nothing, and the letter says so."""
-        values = self._values(ask, person, link)
+    def approval_wanted(self, ask: AskApprover, person: str, link: IssuedLink, delivery_id: str) -> Letter:
+        """Asks one person, for the first time or again. Opening the link decides nothing, and the letter says so."""
+        is_login = ask.level == LinkLevel.LOGIN
+        values = _asking(ask, person) | {
+            "link": link.url,
+            "code": link.code,
+            "is_login": is_login,
+            "action": "Sign in to answer" if is_login else "Review and answer",
+        }
+        return self._letter("asking", values, person, delivery_id)
+
+    def approver_unreachable(self, told: TellUnreachable, person: str, delivery_id: str) -> Letter:
+        """Tells who requested a deployment why nobody will answer, and what helps."""
+        approver, release = _one_line(told.approver), _one_line(told.release_name)
+        values = {
+            "subject": f"Nobody answers as {approver}: {release}, {_one_line(told.stage)}",
+            "title": f"Nobody answers as {approver}",
+            "about": "an approval waits in vain",
+            "because": _sentence(told.reason),
+            "release": release,
+            "pipeline": _one_line(told.pipeline),
+            "moment": _when(told.moment, told.stage),
+            "approver": approver,
+            "help": _WHAT_HELPS,
+            "link": f"{self._public_url}/approvals/{quote(told.approval_id)}",
+            "action": "Open the approval",
+        }
+        return self._letter("unreachable", values, person, delivery_id)
+
+    def _letter(self, template: str, values: Mapping[str, Any], person: str, delivery_id: str) -> Letter:
+        values = {**values, "public_url": self._public_url, "subject": _cut(values["subject"])}
         return Letter(
             delivery_id=delivery_id,
             to=person,
-            subject=_cut(f"{values['question']} {values['release']}"),
-            text=self._templates.get_template("approval_wanted.txt").render(values),
-            html=self._inliner.inline(self._templates.get_template("approval_wanted.html").render(values)),
+            subject=values["subject"],
+            text=self._templates.get_template(f"{template}.txt").render(values),
+            html=self._inliner.inline(self._templates.get_template(f"{template}.html").render(values)),
         )
 
-    def _values(self, ask: AskApprover, person: str, link: str) -> Mapping[str, Any]:
-        before = ask.moment == "before"
-        stage, before = _one_line(ask.stage), ask.moment == "before"
-        return {
-            "question": f"Deploy to {stage}?" if before else f"Is {stage} as it should be?",
-            "moment": f"{'before' if before else 'after'} the deployment to {stage}",
-            "release": _one_line(ask.release_name),
-            "pipeline": _one_line(ask.pipeline),
-            "artifacts": [_one_line(artifact) for artifact in ask.artifacts],
-            "description": _printable(ask.description),
-            "instructions": _printable(ask.instructions),
-            "requested_by": _one_line(ask.requested_by),
-            "asked_as": "" if ask.approver == person else _one_line(ask.approver.removeprefix("group:")),
-            "expires": f"{ask.expires_at:%A, %d %B %Y, %H:%M} UTC",
-            "person": _one_line(person),
-            "link": link,
-            "public_url": self._public_url,
-        }
+
+def _asking(ask: AskApprover, person: str) -> dict[str, Any]:
+    stage, release, approver = _one_line(ask.stage), _one_line(ask.release_name), _one_line(ask.approver)
+    title = f"Deploy to {stage}?" if ask.moment == "before" else f"Is {stage} as it should be?"
+    return {
+        "subject": f"{_BEGINNINGS[ask.kind].format(approver=approver)}{title} {release}",
+        "title": title,
+        "about": f"{_ABOUT[ask.kind]} {_when(ask.moment, ask.stage)}",
+        "because": _because(ask, approver),
+        "release": release,
+        "pipeline": _one_line(ask.pipeline),
+        "artifacts": [_one_line(artifact) for artifact in ask.artifacts],
+        "description": _printable(ask.description),
+        "instructions": _printable(ask.instructions),
+        "requested_by": _one_line(ask.requested_by),
+        "asked_as": _asked_as(ask, person, approver),
+        "expires": f"{ask.expires_at:%A, %d %B %Y, %H:%M} UTC",
+        "person": _one_line(person),
+    }
+
+
+_BEGINNINGS = {
+    LetterKind.WANTED: "",
+    LetterKind.REMINDER: "Still waiting: ",
+    LetterKind.DEPUTY: "In place of {approver}: ",
+}
+_ABOUT = {
+    LetterKind.WANTED: "your answer is wanted",
+    LetterKind.REMINDER: "your answer is still wanted",
+    LetterKind.DEPUTY: "you may answer, too,",
+}
+
+
+def _when(moment: str, stage: str) -> str:
+    return f"{'before' if moment == 'before' else 'after'} the deployment to {_one_line(stage)}"
+
+
+def _because(ask: AskApprover, approver: str) -> str:
+    """Why this person is asked now, where that is not plain."""
+    because = _one_line(ask.because)
+    if ask.kind == LetterKind.DEPUTY:
+        return f"{because or f'{approver} has not answered.'} You may answer in their place."
+    if ask.kind == LetterKind.REMINDER:
+        return f"{because} This is reminder {ask.number}.".strip()
+    return because
+
+
+def _asked_as(ask: AskApprover, person: str, approver: str) -> str:
+    if approver == person:
+        return ""
+    if approver.startswith("group:") and ask.kind != LetterKind.DEPUTY:
+        return f"{approver}; one answer counts for the whole group"
+    return f"deputy for {approver}"
+
+
+def _sentence(text: str) -> str:
+    line = _one_line(text).rstrip(".")
+    return f"{line[:1].upper()}{line[1:]}."
 
 
 def _printable(text: str) -> str:

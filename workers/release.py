@@ -21,6 +21,7 @@ from domain.ids import RELEASE_QUEUE
 from integrations.artifact_sources import open_source
 from integrations.letters import HtmlLetters
 from integrations.sendgrid_mail import SendGridTransport
+from integrations.smtp_mail import SmtpServer, SmtpTransport, Tls
 from integrations.temporal import connect, register_search_attributes
 from settings import Settings
 from storage.agents import SqlAgentDirectory
@@ -102,6 +103,7 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
         HtmlLetters(settings.public_url),
         SqlDeliveries(database),
         _transport(settings, database, sealing),
+        fallback=_smtp(settings) if settings.mail == "sendgrid" and settings.smtp_host else None,
     )
     return release_activities(
         Records(SqlRecords(database)),
@@ -114,12 +116,25 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
 def _transport(settings: Settings, database: Database, sealing: Sealing) -> MailTransport:
     if settings.mail == "outbox":
         return SqlOutbox(database, sealing, asyncio.get_running_loop())
+    if settings.mail == "smtp":
+        return _smtp(settings)
     return SendGridTransport(
         settings.sendgrid_api_key,
         settings.sendgrid_host,
         settings.mail_from,
         allow_http=settings.sendgrid_allow_http,
     )
+
+
+def _smtp(settings: Settings) -> SmtpTransport:
+    server = SmtpServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        tls=Tls(settings.smtp_tls),
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+    )
+    return SmtpTransport(server, settings.mail_from)
 
 
 def main() -> None:

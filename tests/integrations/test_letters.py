@@ -1,16 +1,19 @@
 """The mails: what they say, that names cannot break out of their place, and that the link is exact."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 
-from activities.notifications import AskApprover, Letter
+from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellUnreachable
+from domain.approval_policy import LinkLevel
 from integrations.letters import HtmlLetters
 
 LINK = "https://slipway.example.com/approve/Abc_def-123"
+PAGE = "https://slipway.example.com/approvals/webshop/41/prod/1/before"
 ASK = AskApprover(
     approval_id="webshop/41/prod/1/before",
     approver="group:ops",
@@ -26,15 +29,31 @@ ASK = AskApprover(
     digest="d" * 64,
     expires_at=datetime(2026, 11, 26, 14, 0, tzinfo=UTC),
 )
+TOLD = TellUnreachable(
+    approval_id="webshop/41/prod/1/before",
+    people=("rita@example.com",),
+    approver="ana@example.com",
+    reason="no mail reaches ana@example.com",
+    release_name="webshop-41",
+    pipeline="webshop",
+    stage="prod",
+    moment="before",
+)
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "{{ 7 * 7 }}",
+    "{% raw %}a{# b #}",
     "a\r\nBcc: eve@example.com",
+    "a\rBcc: eve@example.com",
     "a\n\nReview and answer:\n\nhttps://evil.example/approve",
+    "a\n\nOpen the approval:\n\nhttps://evil.example/approve",
     "gpj.\u202egnp",
     "\x1b[31mred\x1b]8;;https://evil.example\x07",
+    "a\x00b\x85c\u2028d",
+    "half a \ud83d character",
     "</style><style>*{display:none}",
+    "=?utf-8?q?=0ABcc:_eve=40example.com?=",
 )
 
 
@@ -53,10 +72,25 @@ class Elements(HTMLParser):
     def handle_data(self, data: str) -> None:
         self.text += data
 
+    @property
+    def links(self) -> list[str | None]:
+        return [attributes["href"] for tag, attributes in self.tags if tag == "a"]
 
-def write(**changes: object) -> Letter:
-    letters = HtmlLetters("https://slipway.example.com/")
-    return letters.approval_wanted(ASK.model_copy(update=changes), "ana@example.com", LINK, "d-1")
+
+LETTERS = HtmlLetters("https://slipway.example.com/")
+
+
+def write(person: str = "ana@example.com", code: str = "", url: str = LINK, **changes: object) -> Letter:
+    return LETTERS.approval_wanted(ASK.model_copy(update=changes), person, IssuedLink(url=url, code=code), "d-1")
+
+
+def tell(person: str = "rita@example.com", **changes: object) -> Letter:
+    return LETTERS.approver_unreachable(TOLD.model_copy(update=changes), person, "d-1")
+
+
+def says(letter: Letter, fact: str) -> bool:
+    """Whether both forms do."""
+    return all(fact in " ".join(form.split()) for form in (letter.text, Elements(letter.html).text))
 
 
 @pytest.mark.parametrize(
@@ -71,23 +105,21 @@ def write(**changes: object) -> Letter:
         "Thursday, 26 November 2026, 14:00 UTC",
         "nobody on a train?",
         "the cart loses no items",
-        "a member of ops",
+        "group:ops; one answer counts for the whole group",
         "decides nothing",
+        "meant for ana@example.com alone",
     ],
 )
 def test_both_forms_say_what_an_approver_must_know(fact):
     """Whoever reads plain text knows as much."""
-    letter = write()
-    assert fact in letter.text
-    assert fact in " ".join(Elements(letter.html).text.split())
+    assert says(write(), fact)
 
 
 def test_the_link_stands_alone_in_the_text_and_twice_in_the_html():
     """Once as the button, once written out; and there is no other link."""
     letter = write()
-    hrefs = [attributes["href"] for tag, attributes in Elements(letter.html).tags if tag == "a"]
     assert LINK in letter.text.splitlines()
-    assert [LINK, LINK] == hrefs
+    assert [LINK, LINK] == Elements(letter.html).links
     assert 3 == unescape(letter.html).count(LINK)
 
 
@@ -105,34 +137,113 @@ def test_after_a_deployment_the_question_is_another():
 
 
 def test_what_is_not_there_leaves_no_empty_heading():
-    """No artifacts, words or group."""
+    """No artifacts, words, group, digits or reason."""
     letter = write(artifacts=(), description="", instructions="", approver="ana@example.com")
-    for heading in ("Deploys", "What is new", "Before you answer", "Asked as"):
+    for heading in ("Deploys", "What is new", "Before you answer", "Asked as", "six digits", 'class="because"'):
         assert heading not in letter.text
         assert heading not in letter.html
+    assert "\n\n\n" not in letter.text
+
+
+def test_the_six_digits_are_to_be_typed_by_hand():
+    """They stand in the text of the mail, in no address and in no subject, so that following links is not enough."""
+    letter = write(level=LinkLevel.CODE, code="074213")
+    assert says(letter, "Type these six digits by hand when you answer: 074213")
+    assert [LINK, LINK] == Elements(letter.html).links
+    assert "074213" not in letter.subject
+    assert 1 == letter.text.count("074213") == letter.html.count("074213")
+
+
+def test_where_a_login_is_wanted_the_button_leads_to_the_console():
+    """That address is no secret, and the mail does not make it look like one."""
+    letter = write(level=LinkLevel.LOGIN, url=PAGE)
+    assert says(letter, "Sign in to answer")
+    assert says(letter, "Only who has signed in can answer there.")
+    assert [PAGE, PAGE] == Elements(letter.html).links
+    assert not says(letter, "do not forward")
+
+
+def test_a_reminder_says_since_when_and_how_often():
+    """And is told from the first mail at a glance."""
+    letter = write(kind=LetterKind.REMINDER, number=2, because="Asked since 2026-11-23 12:00 UTC.")
+    assert "Still waiting: Deploy to prod? webshop-41" == letter.subject
+    assert says(letter, "Asked since 2026-11-23 12:00 UTC. This is reminder 2.")
+    assert says(letter, "your answer is still wanted before the deployment to prod")
+
+
+def test_a_deputy_reads_in_whose_place_and_why():
+    """Without a reason, too."""
+    letter = write("otto@example.com", kind=LetterKind.DEPUTY, because="group:ops has not answered for 24h.")
+    assert "In place of group:ops: Deploy to prod? webshop-41" == letter.subject
+    assert says(letter, "group:ops has not answered for 24h. You may answer in their place.")
+    assert says(letter, "deputy for group:ops")
+    assert says(write(kind=LetterKind.DEPUTY), "group:ops has not answered. You may answer in their place.")
+
+
+def test_a_deputy_who_is_reminded_is_not_taken_for_the_approver():
+    """Reminders go to all who may answer."""
+    letter = write("otto@example.com", kind=LetterKind.REMINDER, number=1, approver="ana@example.com")
+    assert says(letter, "deputy for ana@example.com")
+
+
+def test_who_is_asked_anew_reads_why():
+    """Above everything else."""
+    letter = write(because="What is deployed has changed since you were asked first.", round=1)
+    assert says(letter, "What is deployed has changed since you were asked first.")
+
+
+def test_requesters_read_whom_no_mail_reaches_and_what_helps():
+    """With the page on which it can be helped; it holds no secret."""
+    letter = tell()
+    assert "Nobody answers as ana@example.com: webshop-41, prod" == letter.subject
+    for fact in ("No mail reaches ana@example.com.", "before the deployment to prod", "A release manager can"):
+        assert says(letter, fact)
+    assert [PAGE, PAGE] == Elements(letter.html).links
+    assert PAGE in letter.text.splitlines()
+
+
+ASKED = [
+    "release_name",
+    "pipeline",
+    "stage",
+    "moment",
+    "requested_by",
+    "approver",
+    "instructions",
+    "description",
+    "artifacts",
+    "because",
+    "person",
+]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-@pytest.mark.parametrize(
-    "field",
-    ["release_name", "pipeline", "stage", "requested_by", "approver", "instructions", "description", "artifacts"],
-)
-def test_hostile_words_stay_words(field, hostile):
+@pytest.mark.parametrize("kind", [LetterKind.WANTED, LetterKind.REMINDER, LetterKind.DEPUTY])
+@pytest.mark.parametrize("field", ASKED)
+def test_hostile_words_stay_words(field, kind, hostile):
     """No element, link, header or line of our own comes from what others wrote."""
-    letter = write(**{field: (hostile,) if field == "artifacts" else hostile})
-    allowed = [tag for tag, _ in Elements(write().html).tags]
-    tags = Elements(letter.html).tags
-    assert set(tags_of(tags)) <= set(allowed)
-    assert {LINK} == {attributes["href"] for tag, attributes in tags if tag == "a"}
-    assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
-    assert not re.search(r"[\x00-\x1f\x7f\u2028\u202e]", letter.subject)
-    assert not re.search(r"[\x1b\x07\u202e]", letter.text + letter.html)
-    assert 1 == letter.text.splitlines().count("Review and answer:")
-    assert "{{ 7 * 7 }}" not in hostile or "49" not in letter.text
+    stays_words(write, field, hostile, kind=kind, because="because", code="123456")
 
 
-def tags_of(tags: list[tuple[str, dict[str, str | None]]]) -> list[str]:
-    return [tag for tag, _ in tags]
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("field", ["release_name", "pipeline", "stage", "moment", "approver", "reason", "person"])
+def test_hostile_words_stay_words_to_requesters(field, hostile):
+    """As in the other letters."""
+    stays_words(tell, field, hostile)
+
+
+def stays_words(writing: Callable[..., Letter], field: str, hostile: str, **values: object) -> None:
+    usual, letter = writing(**values), writing(**values | {field: (hostile,) if field == "artifacts" else hostile})
+    before, after = Elements(usual.html), Elements(letter.html)
+    assert {tag for tag, _ in after.tags} <= {tag for tag, _ in before.tags}
+    assert set(before.links) == set(after.links)
+    assert not any(name.startswith("on") for _, attributes in after.tags for name in attributes)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202e]", letter.subject)
+    assert not re.search(r"[\x00\x07\x1b\x85\r\u2028\u202e]", letter.text + letter.html)
+    for line in ("Review and answer:", "Open the approval:", "--"):
+        assert usual.text.splitlines().count(line) == letter.text.splitlines().count(line)
+    assert "49" not in letter.text.replace(hostile, "")
+    letter.model_dump_json(exclude={"to"}).encode()  # fit for every transport, which checks the address itself
 
 
 def test_a_long_name_is_cut_in_the_subject_only():
@@ -142,9 +253,18 @@ def test_a_long_name_is_cut_in_the_subject_only():
     assert "x" * 500 in letter.text
 
 
-def test_dark_mode_is_kept_beside_the_inlined_styles():
+@pytest.mark.parametrize("letter", [write(code="123456"), write(level=LinkLevel.LOGIN, url=PAGE), tell()])
+def test_dark_mode_is_kept_beside_the_inlined_styles(letter):
     """Programs that drop style elements still show a button."""
-    html = write().html
-    assert "prefers-color-scheme: dark" in html
-    button = next(attributes for tag, attributes in Elements(html).tags if attributes.get("class") == "button")
+    assert "prefers-color-scheme: dark" in letter.html
+    button = next(attributes for tag, attributes in Elements(letter.html).tags if attributes.get("class") == "button")
     assert "background-color" in (button["style"] or "")
+
+
+@pytest.mark.parametrize("letter", [write(code="123456"), tell()])
+def test_a_mail_loads_and_runs_nothing(letter):
+    """No image tells anybody that it was opened."""
+    tags = {tag for tag, _ in Elements(letter.html).tags}
+    assert tags.isdisjoint({"img", "script", "link", "iframe", "form", "object", "base"})
+    assert "url(" not in letter.html
+    assert "@import" not in letter.html

@@ -180,6 +180,8 @@ def test_the_package_does_log_the_key_when_it_is_let(sendgrid_world, caplog):
         {"subject": "Hi\nBcc: eve@example.com"},
         {"subject": "Hi\u2028there"},
         {"subject": " "},
+        {"subject": "half a \ud83d character"},
+        {"to": "an\ud83da@example.com"},
         {"to": "ana@example.com\r\nBcc: eve@example.com"},
         {"to": "ana@example.com, eve@example.com"},
         {"to": "Ana <ana@example.com>"},
