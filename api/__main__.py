@@ -15,6 +15,7 @@ import process_log
 from api.app import create_app
 from api.orchestrator import TemporalOrchestrator
 from api.services import Services
+from integrations.mail_events import SignedMailEvents
 from settings import Settings
 from storage.database import Database
 from storage.sealing import Sealing
@@ -41,6 +42,7 @@ async def _services(settings: Settings, database: Database) -> Services:
         data_converter=pydantic_data_converter,
         lazy=True,
     )
+    webhook_key = settings.sendgrid_webhook_key
     return Services(
         database=database,
         sealing=Sealing(settings.secret_key.get_secret_value()),
@@ -51,6 +53,7 @@ async def _services(settings: Settings, database: Database) -> Services:
         bootstrap_admin=settings.bootstrap_admin,
         bootstrap_token=settings.bootstrap_admin_token,
         mail=settings.mail,
+        mail_events=SignedMailEvents(webhook_key) if webhook_key else None,
     )
 
 

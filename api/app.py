@@ -14,6 +14,7 @@ from api import (
     deployments,
     health,
     logs,
+    mail_events,
     outbox,
     pipelines,
     releases,
@@ -52,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
     for module in _IN_THE_API:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.include_router(mail_events.router)
     app.include_router(pipelines.schemas)
     app.include_router(pages)
     app.add_middleware(Edge)

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from api.orchestrator import Orchestrator
+from integrations.mail_events import SignedMailEvents
 from storage.clock import utc_now
 from storage.database import Database
 from storage.sealing import Sealing
@@ -26,7 +27,8 @@ class Services:
     temporal_namespace: str = "default"
     bootstrap_admin: str = "admin@localhost"
     bootstrap_token: SecretStr | None = None
-    mail: Literal["outbox", "sendgrid"] = "outbox"
+    mail: Literal["outbox", "sendgrid", "smtp"] = "outbox"
+    mail_events: SignedMailEvents | None = None
     clock: Callable[[], datetime] = utc_now
 
 
