@@ -165,7 +165,7 @@ def _tag(member: Any) -> str | tuple[str, ...]:
         return "literal["
     if isinstance(member, type) and issubclass(member, Enum):
         return f"str-enum[{member.__name__}]"
-    return ("str", "constrained-str", "function-before[")
+    return ("str", "constrained-str", "function-before[", "function-after[")
 
 
 def _inside(container: Any, step: str | int) -> Any:

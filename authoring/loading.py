@@ -6,6 +6,7 @@ from authoring.complaint import Complaint, close_to, complaints
 from authoring.document import read
 from authoring.problem import BrokenPipeline, Problem, spell
 from authoring.salvage import rules_broken_by_the_rest, validate
+from authoring.time_zones import unknown_time_zones
 from authoring.tree import Node, data, place, place_of_key
 from domain.pipeline import Pipeline
 from domain.pipeline_rules import BrokenRule, broken_rules
@@ -38,7 +39,8 @@ def _checked(root: Node) -> tuple[Pipeline | None, list[Complaint]]:
         found = complaints(broken, written)
         rules = rules_broken_by_the_rest(written, [complaint.path for complaint in found])
         return None, found + [_of_rule(rule) for rule in rules]
-    return pipeline, [_of_rule(rule) for rule in broken_rules(pipeline)] or _too_large(pipeline)
+    rules = [*broken_rules(pipeline), *unknown_time_zones(pipeline)]
+    return pipeline, [_of_rule(rule) for rule in rules] or _too_large(pipeline)
 
 
 def _of_rule(rule: BrokenRule) -> Complaint:

@@ -5,6 +5,7 @@ from pydantic_core import ErrorDetails
 from authoring.expectations import Way, describe
 from authoring.problem import shown
 from domain.approval_policy import APPROVER_PATTERN
+from domain.business_hours import CLOCK_PATTERN, TIME_ZONE_PATTERN
 from domain.ids import SLUG_PATTERN
 from domain.pipeline import (
     ABSOLUTE_PATH_PATTERN,
@@ -20,6 +21,8 @@ PATTERNS = {
     VARIABLE_NAME_PATTERN: "must be letters, digits, underscores and dots (at most 128), the first no digit or dot",
     ENVIRONMENT_NAME_PATTERN: "must be letters, digits and underscores (at most 128), the first no digit",
     DEMAND_PATTERN: "must be a capability such as docker, or a capability and its value such as os=linux",
+    CLOCK_PATTERN: "must be a time of day such as 08:00",
+    TIME_ZONE_PATTERN: "must be a time zone such as Europe/Berlin",
     APPROVER_PATTERN: "must be a mail address such as ana@example.com, or a group such as group:ops",
     HREF_PATTERN: "must be an http:// or https:// address without user name or password in it",
     SHA256_PATTERN: "must be a SHA-256 as 64 lower-case hexadecimal digits",

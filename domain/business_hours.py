@@ -25,13 +25,15 @@ class Weekday(StrEnum):
 
 
 _DAYS = tuple(Weekday)
-_Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+TIME_ZONE_PATTERN = r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$"
+_Clock = Annotated[str, StringConstraints(pattern=CLOCK_PATTERN)]
 
 
 class BusinessHours(Frozen):
     """From ``opens`` to ``closes`` on ``days``, by the clocks of ``timezone``."""
 
-    timezone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$")] = Field(
+    timezone: Annotated[str, StringConstraints(pattern=TIME_ZONE_PATTERN)] = Field(
         default="UTC", description="Such as Europe/Berlin."
     )
     days: tuple[Weekday, ...] = Field(

@@ -352,3 +352,23 @@ def test_words_of_the_file_cannot_play_with_a_terminal() -> None:
     line = "".join(problems(with_step(retries="\x9b31m\u202e", **{"a\u202e\nb": 1})))
     assert line.isprintable()
     assert '["a\\u202e\\nb"]' in line
+
+
+def test_a_time_zone_that_does_not_exist_is_named() -> None:
+    """With the one that was meant, where it stands."""
+    text = """\
+pipeline: webshop
+stages:
+  - stage: prod
+    before:
+      approval:
+        approvers: [ana@example.com]
+        business_hours: {timezone: Europe/Berlyn, opens: 09:00, closes: "17:00"}
+    jobs: [{job: deploy, steps: [{run: "true"}]}]
+"""
+    with pytest.raises(BrokenPipeline) as broken:
+        load(text, "pipeline.yaml")
+    (problem,) = broken.value.problems
+    assert 'there is no time zone Europe/Berlyn (did you mean "Europe/Berlin"?)' in str(problem)
+    assert (7, 36) == (problem.line, problem.column)
+    assert load(text.replace("Berlyn", "Berlin"), "pipeline.yaml").stages[0].before.approval is not None

@@ -5,8 +5,9 @@ from string import ascii_letters, digits
 
 from hypothesis import strategies as st
 
-from domain.approval_policy import ApprovalPolicy, AtLeast, Order, Quorum
+from domain.approval_policy import ApprovalPolicy, AtLeast, Escalation, LinkLevel, Order, Quorum
 from domain.artifact import PinnedArtifact
+from domain.business_hours import BusinessHours, Weekday
 from domain.ids import ReleaseId
 from domain.pipeline import (
     After,
@@ -75,6 +76,9 @@ variables = st.dictionaries(
 )
 
 
+_deputies = st.lists(approvers, min_size=1, max_size=2, unique=True).map(tuple)
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> ApprovalPolicy:
     """Who is asked, with a quorum that they can reach."""
@@ -86,6 +90,12 @@ def policies(draw: st.DrawFn) -> ApprovalPolicy:
         order=draw(st.sampled_from(Order)),
         timeout=draw(durations),
         requester_may_approve=draw(st.booleans()),
+        link=draw(st.sampled_from(LinkLevel)),
+        reauthenticate=draw(st.booleans()),
+        comment_required=draw(st.booleans()),
+        remind=draw(st.just("never") | durations),
+        escalate=draw(st.none() | st.builds(Escalation, after=st.just(timedelta(seconds=1)), to=_deputies)),
+        business_hours=draw(st.none() | st.builds(BusinessHours, days=st.just((Weekday.SAT,)))),
         instructions=draw(texts),
     )
 
