@@ -10,22 +10,48 @@ class Artifact(TypedDict):
     version: str
 
 
+class Mail(TypedDict):
+    """One mail to one person, and what became of it."""
+
+    person: str
+    kind: str
+    status: str
+    error: str
+
+
 class AskedApprover(TypedDict):
-    """One approver, and what they have answered."""
+    """One approver, who may answer for them, and what was answered."""
 
     approver: str
+    members: list[str]
+    deputies: list[str]
+    instead_of: str
     answered: str | None
+    mails: list[Mail]
+
+
+class Happening(TypedDict):
+    """A line of an approval's history."""
+
+    at: str
+    by: str
+    text: str
 
 
 class Approval(TypedDict):
     """One approval of one deployment."""
 
     id: str
+    release: str
     moment: str
     verdict: str
+    standing: str
     digest: str
     needed: int
+    proof: str
+    comment_required: bool
     asked: list[AskedApprover]
+    history: list[Happening]
     expires_at: str
     decided_by: str | None
     instructions: str
@@ -104,12 +130,27 @@ class Release(TypedDict):
 
 
 class Receipt(TypedDict):
-    """What became of a vote."""
+    """What became of something done to an approval."""
 
     kind: str
     message: str
     verdict: str
-    counted: bool
+    stands: bool
+
+
+class Problem(TypedDict):
+    """Why something could not be done."""
+
+    status: int
+    detail: str
+
+
+class BallotResult(TypedDict):
+    """What became of one of several ballots: one of the two."""
+
+    approval: str
+    receipt: Receipt | None
+    problem: Problem | None
 
 
 class Me(TypedDict):

@@ -1,20 +1,23 @@
-"""Commands of approvers: what waits for me, approve, reject."""
+"""Commands about approvals: what waits for me, one approval, and what is done to it besides answering."""
 
-import sys
 import uuid
 from typing import Annotated, cast
 
 import typer
 
-from cli import identifiers
-from cli.answers import Approval, Receipt, Release
+from cli import answering, approval_text, identifiers
+from cli.answering import Comment, Yes, confirm, is_asked, print_what_is_decided
+from cli.answers import Approval, Receipt
 from cli.api_client import ApiClient
 from cli.exit_codes import ExitCode
-from cli.failure import Failure
-from cli.release_text import local_time, versions
+from cli.release_text import local_time
 from cli.safe_text import one_line
 from cli.screen import Output, OutputFormat, examples, print_fields, print_json, print_rows, say
-from cli.session import api_of
+from cli.session import SlipwayGroup, api_of
+
+app = typer.Typer(
+    help="What waits for whom. Without a command: what waits for me.", invoke_without_command=True, cls=SlipwayGroup
+)
 
 ApprovalId = Annotated[
     str,
@@ -24,92 +27,135 @@ ApprovalId = Annotated[
         callback=identifiers.approval,
     ),
 ]
-Comment = Annotated[str, typer.Option(help="For the history; everybody who sees the release reads it.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-
-_NOT_MINE = frozenset({"not an approver", "requester may not approve"})
-_VERDICT_OF = {"approve": "approved", "reject": "rejected"}
 
 
-def approvals(
+@app.callback()
+def inbox(context: typer.Context) -> None:
+    """List what waits for me, or run one of the commands."""
+    if context.invoked_subcommand is None:
+        list_all(context)
+
+
+@app.command(
+    "list",
+    epilog=examples(
+        "slipway approvals list",
+        "slipway approvals list --all --pipeline webshop --verdict any",
+        "slipway approvals list --all --group ops",
+    ),
+)
+def list_all(  # noqa: PLR0913, PLR0917  each is an option of the command
     context: typer.Context,
+    pipeline: Annotated[str | None, typer.Option(help="Of this pipeline only.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Of this stage only.")] = None,
+    group: Annotated[str | None, typer.Option(help="Asked of this group only.")] = None,
+    verdict: Annotated[str, typer.Option(help="pending, approved, rejected, expired, canceled, or any.")] = "pending",
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     *,
-    everybody: Annotated[bool, typer.Option("--all", help="Also those that wait for others.")] = False,
+    mine: Annotated[bool, typer.Option("--mine/--all", help="Mine and my groups', or everybody's.")] = True,
     output: Output = OutputFormat.TEXT,
 ) -> None:
-    """List the approvals that wait for me."""
-    answer = api_of(context).get("/approvals", verdict="pending", mine=None if everybody else "true")
+    """List approvals, oldest first: those that wait for me, if nothing else is said."""
+    answer = api_of(context).get(
+        "/approvals",
+        mine="true" if mine else None,
+        pipeline=pipeline,
+        stage=stage,
+        group=group,
+        verdict=verdict,
+        limit=limit,
+        cursor=cursor,
+    )
     if output == OutputFormat.JSON:
         print_json(answer)
         return
-    rows = [[item["id"], _asked(item), local_time(item["expires_at"])] for item in answer["items"]]
-    print_rows(["approval", "asked", "until"], rows, none="nothing waits for you")
+    items = cast("list[Approval]", answer["items"])
+    rows = [[i["id"], i["verdict"], approval_text.asked(i), local_time(i["expires_at"])] for i in items]
+    none = "nothing waits for you" if mine and verdict == "pending" else "no such approvals"
+    print_rows(["approval", "verdict", "asked", "until"], rows, none=none)
+    if answer["next_cursor"]:
+        say(f"more: the same with --cursor {answer['next_cursor']}")
 
 
-def approve(context: typer.Context, approval: ApprovalId, comment: Comment = "", *, yes: Yes = False) -> None:
-    """Approve a deployment. On a terminal it shows what is approved and asks first."""
-    _answer(api_of(context), approval, "approve", comment, ask=not yes)
-
-
-def reject(context: typer.Context, approval: ApprovalId, comment: Comment = "", *, yes: Yes = False) -> None:
-    """Reject a deployment: it ends, and what comes after it does not start."""
-    _answer(api_of(context), approval, "reject", comment, ask=not yes)
-
-
-def _answer(api: ApiClient, approval_id: str, choice: str, comment: str, *, ask: bool) -> None:
-    release_id = "/".join(approval_id.split("/")[:2])
-    approval = cast("Approval", api.get(f"/approvals/{approval_id}"))
-    release = cast("Release", api.get(f"/releases/{release_id}"))
-    if ask and is_asked():
-        _print_what_is_decided(approval, release)
-        if not typer.confirm(f"{choice} this?", err=True):
-            raise Failure(ExitCode.INTERRUPTED, "nothing was answered")
-    vote = {"choice": choice, "comment": comment, "digest": approval["digest"], "vote_id": str(uuid.uuid4())}
-    receipt = cast("Receipt", api.call("POST", f"/approvals/{approval_id}/votes", body=vote))
-    print(one_line(receipt["message"]))
-    _leave_unless_counted(receipt, choice)
-
-
-def is_asked() -> bool:
-    """Whether somebody sits there who can be asked."""
-    return sys.stdin.isatty()
-
-
-def _print_what_is_decided(approval: Approval, release: Release) -> None:
+@app.command(epilog=examples("slipway approvals show webshop/41/prod/1/before"))
+def show(context: typer.Context, approval: ApprovalId, output: Output = OutputFormat.TEXT) -> None:
+    """Show an approval: who is asked, what became of their mails, and all that happened."""
+    found = cast("Approval", api_of(context).get(f"/approvals/{approval}"))
+    if output == OutputFormat.JSON:
+        print_json(found)
+        return
     print_fields(
         [
-            ("approval", approval["id"]),
-            ("release", f"{release['name']}, requested by {release['requested_by']}"),
-            ("description", release["description"]),
-            ("artifacts", versions(release)),
-            ("asked", _asked(approval)),
-            ("instructions", approval["instructions"]),
-            ("verdict", approval["verdict"]),
+            ("approval", found["id"]),
+            ("verdict", found["verdict"]),
+            ("standing", found["standing"]),
+            ("an answer needs", approval_text.wanted(found)),
+            ("until", local_time(found["expires_at"])),
+            ("instructions", found["instructions"]),
+            ("asked", "\n".join(approval_text.people(found))),
+            ("history", "\n".join(approval_text.history(found))),
         ]
     )
 
 
-def _asked(approval: Approval) -> str:
-    return ", ".join(f"{asked['approver']} ({asked['answered'] or 'asked'})" for asked in approval["asked"])
+@app.command(epilog=examples('slipway approvals withdraw webshop/41/prod/1/before --comment "found a bug"'))
+def withdraw(context: typer.Context, approval: ApprovalId, comment: Comment = "") -> None:
+    """Take my answer back, before it is decided; then I may answer anew."""
+    _do(api_of(context), f"/approvals/{approval}/withdrawals", {"comment": comment})
 
 
-def _leave_unless_counted(receipt: Receipt, choice: str) -> None:
-    """A vote that changed nothing must not look like one that did."""
-    if receipt["counted"] or receipt["kind"] == "stored" or receipt["verdict"] == _VERDICT_OF[choice]:
-        return
-    if receipt["kind"] in _NOT_MINE:
-        raise typer.Exit(ExitCode.NOT_ALLOWED)
-    say("your answer was not counted")
-    raise typer.Exit(ExitCode.REJECTED if receipt["verdict"] in {"rejected", "expired"} else ExitCode.MISUSE)
+@app.command(
+    epilog=examples(
+        "slipway approvals reassign webshop/41/prod/1/before --to ben@example.com",
+        "slipway approvals reassign webshop/41/prod/1/before --from-approver group:ops --to group:night-shift",
+    )
+)
+def reassign(
+    context: typer.Context,
+    approval: ApprovalId,
+    to: Annotated[str, typer.Option(metavar="APPROVER", help="A mail address, or group:name.")],
+    from_approver: Annotated[
+        str, typer.Option(metavar="APPROVER", help="In whose place; mine if left out. Release managers: anybody's.")
+    ] = "",
+    comment: Comment = "",
+) -> None:
+    """Let somebody else be asked instead."""
+    place = {"approver": from_approver} if from_approver else {}
+    _do(api_of(context), f"/approvals/{approval}/reassignments", {"to": to, "comment": comment} | place)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog=examples("slipway approvals", "slipway --as ana@example.com approvals"))(approvals)
-    app.command(
-        epilog=examples(
-            "slipway approve webshop/41/prod/1/before",
-            'slipway approve webshop/41/prod/1/before --yes --comment "tested in staging"',
-        )
-    )(approve)
-    app.command(epilog=examples('slipway reject webshop/41/prod/1/before --comment "prices are wrong"'))(reject)
+@app.command(
+    epilog=examples('slipway approvals override webshop/41/prod/1/before --approve --reason "all approvers are ill"')
+)
+def override(
+    context: typer.Context,
+    approval: ApprovalId,
+    reason: Annotated[str, typer.Option(help="Why the approvers are overridden; everybody reads it.")],
+    *,
+    is_approved: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
+    yes: Yes = False,
+) -> None:
+    """Decide instead of the approvers. For release managers."""
+    api, choice = api_of(context), "approve" if is_approved else "reject"
+    found = cast("Approval", api.get(f"/approvals/{approval}"))
+    if not yes and is_asked():
+        print_what_is_decided(api, found)
+        confirm(f"{choice} this instead of those asked?")
+    body = {"choice": choice, "digest": found["digest"], "comment": reason}
+    _do(api, f"/approvals/{approval}/overrides", body, choice)
+
+
+def _do(api: ApiClient, path: str, body: dict[str, str], choice: str | None = None) -> None:
+    receipt = cast("Receipt", api.call("POST", path, body=body | {"action_id": str(uuid.uuid4())}))
+    print(one_line(receipt["message"]))
+    code = approval_text.exit_code(receipt, choice)
+    if code != ExitCode.OK:
+        say("nothing was done")
+        raise typer.Exit(code)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands of this module, and those that answer."""
+    root.add_typer(app, name="approvals")
+    answering.register(root)

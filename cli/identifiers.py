@@ -6,6 +6,7 @@ import typer
 
 _NAME = r"[^/\s]+"
 _RELEASE = re.compile(rf"{_NAME}/\d+")
+_MOST_APPROVALS = 100
 _APPROVAL = re.compile(rf"{_NAME}/\d+/{_NAME}/\d+/(before|after)")
 
 
@@ -17,6 +18,13 @@ def release(written: str) -> str:
 def approval(written: str) -> str:
     """Raises BadParameter unless it is ``webshop/41/prod/1/before``."""
     return _checked(written, _APPROVAL, "no approval: write it as `slipway approvals` does, webshop/41/prod/1/before")
+
+
+def approvals(written: list[str]) -> list[str]:
+    """Each once; raises BadParameter for one that is none, and for more than are answered at once."""
+    if len(written) > _MOST_APPROVALS:
+        raise typer.BadParameter(f"at most {_MOST_APPROVALS} are answered at once")
+    return list(dict.fromkeys(approval(one) for one in written))
 
 
 def _checked(written: str, shape: re.Pattern[str], words: str) -> str:

@@ -45,6 +45,9 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         list[str] | None, typer.Option(metavar="STAGE", help="Do not start this stage by itself.")
     ] = None,
     description: Annotated[str, typer.Option(help="Why, for the people who read it.")] = "",
+    requested_for: Annotated[
+        str, typer.Option(metavar="PERSON", help="For whom a service asks; they may not approve it either.")
+    ] = "",
     idempotency_key: Annotated[str, typer.Option(help="The same key never makes a second release.")] = "",
     *,
     wait: Annotated[
@@ -62,6 +65,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         "variables": _pairs(variables or [], "--set LOG_LEVEL=debug"),
         "manual_stages": manual or [],
         "description": description,
+        **({"requested_for": requested_for} if requested_for else {}),
     }
     release = _create(api, body, idempotency_key or str(uuid.uuid4()))
     if output == OutputFormat.JSON:
@@ -176,8 +180,29 @@ def cancel(
     reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
 ) -> None:
     """End a release: running steps are stopped, waiting stages never start."""
-    api_of(context).call("POST", f"/releases/{release}/cancel", body={"reason": reason})
-    say(f"{release} is being canceled; `slipway release watch {release}` shows its end")
+    answer = api_of(context).call("POST", f"/releases/{release}/cancel", body={"reason": reason})
+    say(one_line(answer["message"]))
+    say(f"`slipway release watch {release}` shows its end")
+
+
+@app.command(
+    "set-variables",
+    epilog=examples('slipway release set-variables webshop/41 --set LOG_LEVEL=debug --comment "to find the leak"'),
+)
+def set_variables(
+    context: typer.Context,
+    release: ReleaseId,
+    variables: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A settable variable.")],
+    comment: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+) -> None:
+    """Set variables of a release that is under way. Approvers are asked anew; you count as a requester then."""
+    change = {
+        "variables": _pairs(variables, "--set LOG_LEVEL=debug"),
+        "comment": comment,
+        "change_id": str(uuid.uuid4()),
+    }
+    api_of(context).call("POST", f"/releases/{release}/variables", body=change)
+    say(f"{', '.join(change['variables'])} of {release} will be set for what has not begun yet")
 
 
 @app.command(epilog=examples("slipway release deploy webshop/41 prod", "slipway release deploy webshop/40 prod --wait"))

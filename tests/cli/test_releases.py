@@ -71,10 +71,31 @@ def test_list_names_the_command_for_the_next_page(api: ApiServer, run, release) 
 
 
 def test_cancel_gives_the_reason(api: ApiServer, run) -> None:
-    """Why a release was ended goes into its history."""
-    api.on("POST /api/v1/releases/webshop/41/cancel", Answer({}))
-    assert 0 == run("release", "cancel", "webshop/41", "--reason", "wrong").exit_code
+    """Why a release was ended goes into its history; what happens now is told."""
+    api.on("POST /api/v1/releases/webshop/41/cancel", Answer({"message": "What runs in test is stopped."}))
+    result = run("release", "cancel", "webshop/41", "--reason", "wrong")
+    assert (0, "What runs in test is stopped.") == (result.exit_code, result.stderr.splitlines()[0])
     assert {"reason": "wrong"} == api.asked("POST /api/v1/releases/webshop/41/cancel")[0].json
+
+
+def test_variables_are_set_while_a_release_is_under_way(api: ApiServer, run) -> None:
+    """Under an id of its own, so that a lost answer changes nothing twice."""
+    path = "POST /api/v1/releases/webshop/41/variables"
+    api.on(path, Answer({}, 202))
+    words = ("release", "set-variables", "webshop/41", "--set", "A=1", "--set", "B=x=y")
+    assert 0 == run(*words, "--comment", "leak").exit_code
+    body = api.asked(path)[0].json
+    assert ({"A": "1", "B": "x=y"}, "leak") == (body["variables"], body["comment"])
+    assert body["change_id"]
+    assert 2 == run("release", "set-variables", "webshop/41").exit_code
+    assert 1 == len(api.requests)
+
+
+def test_a_service_says_for_whom_it_asks(api: ApiServer, run, release) -> None:
+    """That person counts as the requester, too."""
+    api.on(CREATE, Answer(release, 201))
+    run("release", "create", "webshop", "--requested-for", "dev@example.com")
+    assert "dev@example.com" == api.asked(CREATE)[0].json["requested_for"]
 
 
 def test_deploy_asks_for_the_stage(api: ApiServer, run) -> None:
