@@ -64,7 +64,7 @@ class SignedMailEvents:
             )
         try:
             events = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableMailEvents("the body is no JSON") from error
         if not isinstance(events, list):
             raise UnreadableMailEvents("the body is no list of events")

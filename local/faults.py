@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ class Fault:
     ``cut_at`` drops the connection after so many bytes of the body; ``drip`` sends pieces of so many bytes, a pause
     (seconds) after each; ``claims`` announces another length, and a shorter one cuts the body to match;
     ``redirect_to`` answers 302; ``status`` answers it with an empty HTML page; ``delay`` (seconds) comes before all.
+    ``reset`` resets the connection: before the request is handled, or after it was, so that its answer is lost.
     """
 
     path: str = ""
@@ -28,6 +30,7 @@ class Fault:
     claims: int | None = None
     redirect_to: str | None = None
     delay: float = 0
+    reset: Literal["before", "after"] | None = None
     times: int | None = None
     fired: int = 0
 
@@ -71,10 +74,27 @@ class FaultyApp:
             await self._app(scope, receive, send)
             return
         await asyncio.sleep(fault.delay)
-        if fault.status is not None or fault.redirect_to is not None:
+        if fault.reset == "before":
+            await _reset(send)
+        elif fault.status is not None or fault.redirect_to is not None:
             await _answer(fault, send)
-            return
-        await self._app(scope, receive, _FaultySend(fault, send))
+        elif fault.reset == "after":
+            await self._app(scope, receive, _unheard)
+            await _reset(send)
+        else:
+            await self._app(scope, receive, _FaultySend(fault, send))
+
+
+async def _unheard(_: Message) -> None:
+    """Where an answer goes that nobody is to get."""
+
+
+async def _reset(send: Send) -> None:
+    """ASGI has no word for it, so we reach through to the server's connection."""
+    exchange = send.__self__  # type: ignore[attr-defined]  # uvicorn's, to which ``send`` is bound
+    exchange.transport.abort()
+    while not exchange.disconnected:  # noqa: ASYNC110  uvicorn tells nobody
+        await asyncio.sleep(0)
 
 
 async def _answer(fault: Fault, send: Send) -> None:

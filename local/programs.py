@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from local.child import Program
+from local.mail_events import EventKey
 from local.ports import HOST
 from local.state_folder import Memory
 from local.trouble import Trouble
@@ -79,7 +80,9 @@ class Programs:
     def stand_ins(self) -> Program:
         """Jenkins, Azure DevOps and SendGrid, as far as Slipway uses them."""
         ports = [f"--{name}-port={self._memory.ports[name]}" for name in ("jenkins", "azure", "sendgrid")]
-        return self._python("stand-ins", "local.standins", ports, {})
+        events = [f"--sendgrid-events-to={self._memory.api_url}/hooks/sendgrid"]
+        settings = {"SENDGRID_EVENT_KEY": self._memory.mail_event_key}
+        return self._python("stand-ins", "local.standins", [*ports, *events], settings)
 
     def api(self) -> Program:
         return self._python("api", "api", [], self._server_settings())
@@ -119,6 +122,7 @@ class Programs:
             "SLIPWAY_SENDGRID_API_KEY": "SG.stand-in",
             "SLIPWAY_SENDGRID_HOST": url(ports["sendgrid"]),
             "SLIPWAY_SENDGRID_ALLOW_HTTP": "true",
+            "SLIPWAY_SENDGRID_WEBHOOK_KEY": EventKey(self._memory.mail_event_key).public,
         }
 
     def _python(self, name: str, module: str, arguments: list[str], settings: dict[str, str]) -> Program:

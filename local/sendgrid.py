@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from local.faults import Faults, FaultyApp
+from local.mail_events import EventWebhook, events_of
 from local.pages import page
 
 _LARGEST_BODY = 30 * 1024 * 1024
@@ -83,13 +85,14 @@ class TakenMail:
 class SendGridState:
     """Keys that are known (none: every key is), addresses that may send (none: all), and the mails taken.
 
-    ``busy_until`` (seconds since 1970) makes it answer 429 with that time.
+    ``busy_until`` (seconds since 1970) makes it answer 429 with that time. ``webhook`` is told what becomes of mails.
     """
 
     keys: set[str] = field(default_factory=set)
     senders: set[str] = field(default_factory=set)
     mails: deque[TakenMail] = field(default_factory=lambda: deque(maxlen=_KEPT_MAILS))
     busy_until: int | None = None
+    webhook: EventWebhook | None = None
     faults: Faults = field(default_factory=Faults)
 
 
@@ -144,7 +147,15 @@ class _SendGrid:
     def _take(self, mail: MailRequest, body: dict[str, object]) -> Response:
         message_id = secrets.token_urlsafe(16)
         self._state.mails.appendleft(TakenMail(message_id, time.time(), mail, body))
-        return Response(status_code=202, headers={"X-Message-Id": message_id, "Content-Type": "text/plain"})
+        headers = {"X-Message-Id": message_id, "Content-Type": "text/plain"}
+        return Response(status_code=202, headers=headers, background=self._telling(message_id, mail))
+
+    def _telling(self, message_id: str, mail: MailRequest) -> BackgroundTask | None:
+        if self._state.webhook is None:
+            return None
+        people = ((person, to.email) for person in mail.personalizations for to in person.to)
+        events = [event for person, to in people for event in events_of(to, message_id, person.custom_args)]
+        return BackgroundTask(self._state.webhook.tell, events)
 
     async def list_page(self, _: Request) -> Response:
         return page("sendgrid.html", mails=list(self._state.mails))

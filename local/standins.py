@@ -2,14 +2,18 @@
 
 import argparse
 import asyncio
+import os
 import socket
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from local import azure, demo_builds, jenkins, sendgrid
+from local.mail_events import EventKey, EventWebhook
+from local.sendgrid import SendGridState
 
 _HOST = "127.0.0.1"
+_EVENT_KEY = "SENDGRID_EVENT_KEY"
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def main() -> None:
     apps = [
         jenkins.create_app(demo_builds.jenkins()),
         azure.create_app(builds),
-        sendgrid.create_app(demo_builds.sendgrid()),
+        sendgrid.create_app(_sendgrid(arguments.sendgrid_events_to)),
     ]
     asyncio.run(_serve([*zip(apps, listening, strict=True), (azure.create_content_app(builds), content)]))
 
@@ -33,7 +37,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jenkins-port", type=int, default=8081)
     parser.add_argument("--azure-port", type=int, default=8082)
     parser.add_argument("--sendgrid-port", type=int, default=8083)
+    parser.add_argument("--sendgrid-events-to", metavar="URL", help=f"who is told; signed with the key in {_EVENT_KEY}")
     return parser.parse_args()
+
+
+def _sendgrid(events_to: str | None) -> SendGridState:
+    """The key comes by the environment: everybody on the machine may read arguments."""
+    state = demo_builds.sendgrid()
+    if events_to is not None:
+        state.webhook = EventWebhook(events_to, EventKey(os.environ[_EVENT_KEY]))
+    return state
 
 
 def _listen(port: int) -> socket.socket:

@@ -26,6 +26,7 @@ class Memory(BaseModel):
     api_url: str = ""
     admin_token: str = Field(default_factory=lambda: "slw_" + secrets.token_urlsafe(32))
     secret_key: str = Field(default_factory=lambda: secrets.token_hex(32))
+    mail_event_key: str = Field(default_factory=lambda: secrets.token_hex(31))
     ports: dict[str, int] = {}
     people: dict[str, str] = {}
     addresses: dict[str, str] = {}

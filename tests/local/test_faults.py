@@ -6,6 +6,7 @@ import pytest
 from fakes.exchanges import ask
 from fakes.served import served
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -20,8 +21,15 @@ def faults() -> Faults:
 
 
 @pytest.fixture
-def url(faults):
-    async def answer(_: object) -> PlainTextResponse:
+def seen() -> list[str]:
+    """The paths that were handled."""
+    return []
+
+
+@pytest.fixture
+def url(faults, seen):
+    async def answer(request: Request) -> PlainTextResponse:
+        seen.append(request.url.path)
         return PlainTextResponse(BODY)
 
     with served(FaultyApp(Starlette(routes=[Route("/{path:path}", answer)]), faults)) as address:
@@ -66,6 +74,15 @@ def test_a_drip_is_slow_but_whole(url, faults):
     """Every byte comes at last."""
     faults.add(Fault(drip=(3, 0.001)))
     assert BODY.encode() == ask(url, "GET", "/x", {}).body
+
+
+@pytest.mark.parametrize(("reset", "handled"), [("before", []), ("after", ["/x"])])
+def test_a_reset_comes_before_or_after_the_request_is_handled(url, faults, seen, reset, handled):
+    """The client cannot tell which."""
+    fault = faults.add(Fault(reset=reset))
+    with pytest.raises(ConnectionError):
+        ask(url, "GET", "/x", {})
+    assert (handled, 1) == (seen, fault.fired)
 
 
 def test_a_redirect_names_the_place(url, faults):
