@@ -16,6 +16,7 @@ from api import (
     logs,
     mail_events,
     outbox,
+    people,
     pipelines,
     releases,
     tokens,
@@ -32,7 +33,7 @@ from api.rights import require_declared_rights
 from api.services import Services
 
 _OPENAPI = f"{PREFIX}/openapi.json"
-_IN_THE_API = (releases, deployments, approvals, pipelines, agents, agent_work, logs, vault, tokens, outbox)
+_IN_THE_API = (releases, deployments, approvals, pipelines, agents, agent_work, logs, vault, people, tokens, outbox)
 
 
 def create_app(services: Services) -> FastAPI:

@@ -6,7 +6,7 @@ A route declares its right as a dependency: ``caller: Viewer`` (or another of th
 
 import hmac
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -14,11 +14,16 @@ import structlog
 from fastapi import Depends, Request, params
 
 from api.services import Services, services_of
+from domain.approval_policy import Proof
 from domain.refusal import Kind, NotAllowed, Refusal
 from domain.role import Role
 from storage import tokens
+from storage.tables import TokenRow
 
 SESSION_COOKIE = "slipway_session"
+SERVICE = "service:"
+_LOGIN_IS_FRESH_FOR = timedelta(minutes=10)
+_NOT_VALID = "this token is not valid (any more)"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _log = structlog.get_logger("slipway.api")
 
@@ -35,13 +40,28 @@ class ForeignOrigin(NotAllowed):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: a person's mail address, or an agent's name. ``token_id`` is None for the bootstrap token."""
+    """Who calls: a person's mail address, ``service:<name>``, or an agent's name.
+
+    ``token_id`` is None for the bootstrap token. ``owner`` is the person who answers for a service, ``signed_in_at``
+    when the session that a browser keeps was made.
+    """
 
     subject: str
     role: Role
     token_id: str | None
     is_browser: bool = False
     expires_at: datetime | None = None
+    owner: str | None = None
+    signed_in_at: datetime | None = None
+
+    @property
+    def is_service(self) -> bool:
+        return self.subject.startswith(SERVICE)
+
+    def proof(self, now: datetime) -> Proof:
+        """How well they have shown who they are: whoever has just signed in holds the token, not only a cookie."""
+        is_fresh = self.signed_in_at is not None and timedelta(0) <= now - self.signed_in_at < _LOGIN_IS_FRESH_FOR
+        return Proof.FRESH_LOGIN if is_fresh else Proof.LOGIN
 
 
 async def caller(request: Request) -> Caller:
@@ -57,10 +77,16 @@ async def caller(request: Request) -> Caller:
     if not cookie:
         raise NotAuthenticated("sign in, or send a token: Authorization: Bearer <token>")
     require_same_origin(request)
-    found = await known(services, cookie)
-    if found.role == Role.AGENT:
-        raise NotAuthenticated("this token is not valid (any more)")
-    return replace(found, is_browser=True)
+    return await caller_by_cookie(services, cookie)
+
+
+async def caller_by_cookie(services: Services, cookie: str) -> Caller:
+    """Whose browser has this session cookie; raises NotAuthenticated. Agents have none."""
+    row = await _token(services, cookie)
+    if row.role == Role.AGENT:
+        raise NotAuthenticated(_NOT_VALID)
+    signed_in_at = row.created_at if row.name == tokens.BROWSER_SESSION else None
+    return replace(_caller(row), is_browser=True, signed_in_at=signed_in_at)
 
 
 def _bearer(request: Request) -> str | None:
@@ -72,10 +98,18 @@ async def known(services: Services, value: str) -> Caller:
     """Whose token this is; raises NotAuthenticated."""
     if is_bootstrap_token(services, value):
         return Caller(subject=services.bootstrap_admin, role=Role.ADMIN, token_id=None)
+    return _caller(await _token(services, value))
+
+
+async def _token(services: Services, value: str) -> TokenRow:
     row = await tokens.authenticate(services.database, value, services.clock())
     if row is None:
-        raise NotAuthenticated("this token is not valid (any more)")
-    return Caller(subject=row.subject, role=Role(row.role), token_id=row.id, expires_at=row.expires_at)
+        raise NotAuthenticated(_NOT_VALID)
+    return row
+
+
+def _caller(row: TokenRow) -> Caller:
+    return Caller(subject=row.subject, role=Role(row.role), token_id=row.id, expires_at=row.expires_at, owner=row.owner)
 
 
 def is_bootstrap_token(services: Services, value: str) -> bool:
@@ -108,9 +142,13 @@ def require_same_origin(request: Request) -> None:
 
 @dataclass(frozen=True)
 class Needs:
-    """The dependency that declares a route's right and holds callers to it."""
+    """The dependency that declares a route's right and holds callers to it.
+
+    ``in_person`` are rights that no service has, whatever its role.
+    """
 
     role: Role
+    in_person: bool = False
 
     async def __call__(self, request: Request) -> Caller:
         found = await caller(request)
@@ -118,6 +156,9 @@ class Needs:
             path = request.scope["route"].path if "route" in request.scope else ""
             _log.warning("refused", subject=found.subject, role=found.role, needed=self.role, route=path)
             raise NotAllowed(f"this needs the role {self.role}; yours is {found.role}")
+        if self.in_person and found.is_service:
+            _log.warning("refused a service", subject=found.subject, owner=found.owner)
+            raise NotAllowed(f"{found.subject} is a service, and approvals are for people; use a token of your own")
         return found
 
 
@@ -130,8 +171,9 @@ class Public:
 
 
 Viewer = Annotated[Caller, Depends(Needs(Role.VIEWER))]
-Approver = Annotated[Caller, Depends(Needs(Role.APPROVER))]
+Approver = Annotated[Caller, Depends(Needs(Role.APPROVER, in_person=True))]
 Releaser = Annotated[Caller, Depends(Needs(Role.RELEASER))]
+ReleaseManager = Annotated[Caller, Depends(Needs(Role.RELEASE_MANAGER, in_person=True))]
 Admin = Annotated[Caller, Depends(Needs(Role.ADMIN))]
 AgentCaller = Annotated[Caller, Depends(Needs(Role.AGENT))]
 PUBLIC = Depends(Public())

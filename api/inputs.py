@@ -4,9 +4,18 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 
 from domain.ids import SLUG_PATTERN, DeploymentId, ReleaseId
+from domain.person import spelled
 
 _LARGEST_NUMBER = 2**31 - 1
 LARGEST_OFFSET = 2**53 - 1  # what every JSON reader can tell from its neighbours
@@ -21,9 +30,16 @@ StepRun = Annotated[
 Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Bytes from the start of the log.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400, description="next_cursor of the page before.")]
+
+
+def _as_spelled(value: object) -> object:
+    return spelled(value) if isinstance(value, str) else value
+
+
 Mail = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, to_lower=True, max_length=320, pattern=r"^[^\s@:<>,]+@[^\s@:<>,]+$"),
+    BeforeValidator(_as_spelled),  # first, so that what comes out of it is held to the rest
+    StringConstraints(max_length=320, pattern=r"^[^\s@:<>,]+@[^\s@:<>,]+$"),
 ]
 
 

@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.services import Services
 from domain.ids import ReleaseId
 from domain.nearest import did_you_mean
+from domain.person import Requester
 from domain.pipeline import Pipeline
 from domain.refusal import NotFound, Refusal
 from domain.release import ReleasePlan, ReleaseRequest, freeze
-from storage import groups, pipelines, releases
+from storage import groups, people, pipelines, releases
 
 _SWEEP_EVERY_SECONDS = 5.0
 _UNSTARTED_FOR = timedelta(seconds=5)
@@ -45,13 +46,15 @@ class Order:
 
     pipeline: str
     request: ReleaseRequest
-    requested_by: str
+    requester: Requester
     key: str | None = None
 
     @property
     def hash(self) -> str:
-        """What a repeated request must equal."""
-        return hashlib.sha256(f"{self.pipeline}\0{self.request.model_dump_json()}".encode()).hexdigest()
+        """What a repeated request must equal; the same as it was before anybody could be named in it."""
+        unnamed = set() if self.request.requested_for else {"requested_for"}
+        request = self.request.model_dump_json(exclude=unnamed)
+        return hashlib.sha256(f"{self.pipeline}\0{request}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,12 @@ async def make_release(services: Services, order: Order) -> Made:
 async def _keep(services: Services, order: Order) -> ReleasePlan | None:
     """The new release's plan; None when the key is known already."""
     async with services.database.transaction() as session:
-        if order.key and await releases.remembered(session, order.requested_by, order.key):
+        if order.key and await releases.remembered(session, order.requester.name, order.key):
             return None
         plan = await _freeze(session, services, order)
         await releases.add(session, plan, plan.requested_at)
         if order.key and not await releases.remember(
-            session, order.requested_by, order.key, order.hash, plan.id, plan.requested_at
+            session, order.requester.name, order.key, order.hash, plan.id, plan.requested_at
         ):
             raise _KeyTaken
         return plan
@@ -99,15 +102,16 @@ async def _freeze(session: AsyncSession, services: Services, order: Order) -> Re
         order.request,
         release=ReleaseId(pipeline=order.pipeline, number=number),
         revision=revision.revision,
-        requested_by=order.requested_by,
+        requester=order.requester,
         now=services.clock(),
         groups=await groups.all_groups(session),
+        people=await people.primary_of(session),
     )
 
 
 async def _made_before(services: Services, order: Order) -> ReleaseId:
     async with services.database.reading() as session:
-        known = await releases.remembered(session, order.requested_by, order.key or "")
+        known = await releases.remembered(session, order.requester.name, order.key or "")
     assert known is not None, "the key was there a moment ago, and is kept for a day"
     if known.request_hash != order.hash:
         raise KeyReused(KEY_REUSED)

@@ -12,6 +12,7 @@ from api.orchestrator import Orchestrator
 from integrations.mail_events import SignedMailEvents
 from storage.clock import utc_now
 from storage.database import Database
+from storage.link_codes import LinkCodes
 from storage.sealing import Sealing
 
 
@@ -30,6 +31,10 @@ class Services:
     mail: Literal["outbox", "sendgrid", "smtp"] = "outbox"
     mail_events: SignedMailEvents | None = None
     clock: Callable[[], datetime] = utc_now
+
+    @property
+    def link_codes(self) -> LinkCodes:
+        return LinkCodes(self.sealing)
 
 
 def services_of(request: Request) -> Services:

@@ -1,15 +1,15 @@
 """Tokens over HTTP: issue, list, revoke; and who one is."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import structlog
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from api.auth import Admin, Viewer, needs
+from api.auth import SERVICE, Admin, Viewer, needs
 from api.errors import documented
-from api.inputs import Body, Mail
+from api.inputs import Body, Mail, SlugText
 from api.services import ServicesHere
 from api.views import CallerView, IssuedToken, TokenView
 from domain.refusal import NotFound
@@ -22,12 +22,30 @@ _log = structlog.get_logger("slipway.api")
 
 
 class NewToken(Body):
-    """Whose token, good for what, and for how long. Agents get theirs by enrolling."""
+    """Whose token, good for what, and for how long: a person's (``subject``), or a service's, which has an ``owner``.
+
+    Agents get theirs by enrolling.
+    """
 
     name: str = Field(min_length=1, max_length=200)
-    subject: Mail
-    role: Literal[Role.ADMIN, Role.RELEASER, Role.APPROVER, Role.VIEWER]
+    subject: Mail | None = None
+    service: SlugText | None = None
+    owner: Mail | None = Field(default=None, description="Who answers for the service; they count as its requester.")
+    role: Literal[Role.ADMIN, Role.RELEASE_MANAGER, Role.RELEASER, Role.APPROVER, Role.VIEWER]
     days: int = Field(default=90, ge=1, le=366)
+
+    @model_validator(mode="after")
+    def _of_a_person_or_of_a_service(self) -> Self:
+        if (self.subject is None) == (self.service is None):
+            raise ValueError("give either subject, the mail address of a person, or service, the name of a program")
+        if (self.service is None) != (self.owner is None):
+            raise ValueError("a service has an owner, a person has none: give service and owner together")
+        return self
+
+    @property
+    def bearer(self) -> str:
+        """Who acts with it."""
+        return self.subject or f"{SERVICE}{self.service}"
 
 
 class NoSuchToken(NotFound):
@@ -37,7 +55,7 @@ class NoSuchToken(NotFound):
 @router.get("/me", operation_id="get_me", summary="Tell who the caller is")
 async def get_me(caller: Viewer) -> CallerView:
     """Subject and role of the token or session."""
-    return CallerView(subject=caller.subject, role=caller.role)
+    return CallerView(subject=caller.subject, role=caller.role, owner=caller.owner)
 
 
 @router.post("/tokens", status_code=201, operation_id="create_token", summary="Issue a token")
@@ -47,7 +65,13 @@ async def create_token(new: NewToken, caller: Admin, services: ServicesHere) -> 
     expires_at = now + timedelta(days=new.days)
     async with services.database.transaction() as session:
         row, value = await tokens.issue(
-            session, name=new.name, subject=new.subject, role=new.role, expires_at=expires_at, now=now
+            session,
+            name=new.name,
+            subject=new.bearer,
+            owner=new.owner,
+            role=new.role,
+            expires_at=expires_at,
+            now=now,
         )
     _log.info("token issued", token=row.id, subject=row.subject, role=row.role, by=caller.subject)
     return IssuedToken(**_view(row).model_dump(), value=value)
@@ -86,6 +110,7 @@ def _view(row: TokenRow) -> TokenView:
         id=row.id,
         name=row.name,
         subject=row.subject,
+        owner=row.owner,
         role=row.role,
         created_at=row.created_at,
         expires_at=row.expires_at,

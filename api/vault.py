@@ -38,9 +38,13 @@ class NewConnection(Body):
 
 
 class NewGroup(Body):
-    """Who may answer for each other."""
+    """Who may answer for each other, by any address of theirs."""
 
     members: tuple[Mail, ...] = Field(max_length=500)
+
+
+class NoSuchGroup(NotFound):
+    """There is no group of that name."""
 
 
 class NoSuchSecret(NotFound):
@@ -144,3 +148,20 @@ async def list_groups(services: ServicesHere) -> list[GroupView]:
     async with services.database.reading() as session:
         found = await groups.all_groups(session)
     return [GroupView(name=name, members=list(members)) for name, members in found.items()]
+
+
+@router.get(
+    "/groups/{name}",
+    dependencies=[needs(Role.VIEWER)],
+    tags=["groups"],
+    operation_id="get_group",
+    summary="Show who is in a group",
+    responses=documented(404),
+)
+async def get_group(name: Slug, services: ServicesHere) -> GroupView:
+    """With the addresses that were given; a release asks the people whose addresses they are."""
+    async with services.database.reading() as session:
+        members = await groups.get(session, name)
+    if members is None:
+        raise NoSuchGroup(f"there is no group {name}")
+    return GroupView(name=name, members=list(members))

@@ -16,9 +16,11 @@ from api.pages.forms import Form, SentForm
 from api.pages.looks import Look
 from api.pages.rendering import render
 from api.pages.viewer import require_own_form
+from api.people import requester_of
 from api.release_start import NoSuchPipeline, Order, make_release
 from api.releases import NewRelease
 from api.services import Services, ServicesHere
+from domain.person import Requester
 from domain.pipeline import Pipeline, PlainVariable, Stage
 from domain.refusal import Kind, Refusal
 from domain.status import StageStatus
@@ -51,7 +53,9 @@ async def new_release(
     """Make the release and show it; or the form again with what is wrong."""
     require_own_form(request, form.text("csrf"))
     try:
-        order = _order(name, form, caller)
+        async with services.database.reading() as session:
+            requester = await requester_of(session, caller)
+        order = _order(name, form, requester)
         made = await make_release(services, order)
     except ValidationError as invalid:
         return await _page(request, services, name, caller, problem=_told(invalid), form=form)
@@ -62,7 +66,7 @@ async def new_release(
     return RedirectResponse(f"/releases/{made.release}", 303)
 
 
-def _order(name: str, form: Form, caller: Caller) -> Order:
+def _order(name: str, form: Form, requester: Requester) -> Order:
     """Raises ValidationError. The key in the form makes sending it twice one release."""
     new = NewRelease(
         pipeline=name,
@@ -71,7 +75,7 @@ def _order(name: str, form: Form, caller: Caller) -> Order:
         manual_stages=tuple(form.texts("manual")),
         description=form.text("description"),
     )
-    return Order(pipeline=name, request=new.request, requested_by=caller.subject, key=form.text("key", 64) or None)
+    return Order(pipeline=name, request=new.request, requester=requester, key=form.text("key", 64) or None)
 
 
 def _told(invalid: ValidationError) -> str:

@@ -59,7 +59,13 @@ async def _session(services: Services, who: Caller) -> str:
     expires_at = min(now + _LASTS, who.expires_at or now + _LASTS)
     async with services.database.transaction() as session:
         _, value = await tokens.issue(
-            session, name=tokens.BROWSER_SESSION, subject=who.subject, role=who.role, expires_at=expires_at, now=now
+            session,
+            name=tokens.BROWSER_SESSION,
+            subject=who.subject,
+            owner=who.owner,
+            role=who.role,
+            expires_at=expires_at,
+            now=now,
         )
     return value
 

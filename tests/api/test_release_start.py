@@ -1,6 +1,7 @@
 """Making releases: once per key, however concurrently, and started even if that took two tries."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -10,8 +11,12 @@ from fakes.api_world import World
 from httpx2 import Response
 from sqlalchemy import update
 
-from api.release_start import start_unstarted
+from api.auth import SESSION_COOKIE
+from api.release_start import Order, start_unstarted
+from domain.person import Person, Requester
+from domain.release import ReleaseRequest
 from domain.role import Role
+from storage import people
 from storage.tables import ReleaseRow
 
 NEW = {"pipeline": "webshop"}
@@ -137,3 +142,73 @@ async def test_a_release_that_cannot_be_read_keeps_no_other_waiting(world: World
     world.clock.move(timedelta(minutes=1))
     await start_unstarted(world.services)
     assert ["webshop/2"] == [str(plan.id) for plan in world.orchestrator.started]
+
+
+async def _enter(world: World, address: str, *aliases: str) -> None:
+    async with world.services.database.transaction() as session:
+        await people.put(session, Person(address=address, also=aliases), world.clock())
+
+
+def _approved_by(*approvers: str) -> dict[str, object]:
+    """A pipeline whose one stage asks these."""
+    job = {"job": "deploy", "steps": [{"run": "true"}]}
+    before = {"approval": {"approvers": list(approvers)}}
+    return {"pipeline": "webshop", "stages": [{"stage": "prod", "before": before, "jobs": [job]}]}
+
+
+async def test_a_release_asks_people_whichever_of_their_addresses_is_named(
+    world: World, releaser: httpx2.AsyncClient, admin: httpx2.AsyncClient
+) -> None:
+    """In a group and in the pipeline alike; as things are when it is made."""
+    await _enter(world, "ana@example.com", "ana@old.example.com", "ana@private.example")
+    await world.save(_approved_by("ana@old.example.com", "group:ops"))
+    await admin.put("/groups/ops", json={"members": ["Ana@Private.example", "ana@example.com", "bo@example.com"]})
+    await releaser.post("/releases", json=NEW)
+    await _enter(world, "ana@example.com")
+    [plan] = world.orchestrator.started
+    approval = plan.pipeline.stages[0].before.approval
+    assert approval is not None
+    assert [("ana@example.com",), ("ana@example.com", "bo@example.com")] == [
+        asked.members for asked in plan.asked(approval.approvers)
+    ]
+
+
+async def test_everybody_behind_a_release_is_its_requester(world: World) -> None:
+    """The service's name is shown; its owner, and the person it acts for, are kept with all their addresses."""
+    await world.save()
+    await _enter(world, "rita@example.com", "rita@home.example")
+    await _enter(world, "bo@example.com", "bo@old.example.com")
+    value = await world.token(Role.RELEASER, "service:ci", owner="rita@home.example")
+    async with world.client({"Authorization": f"Bearer {value}"}) as service:
+        made = await service.post("/releases", json=NEW | {"requested_for": "BO@old.example.com"})
+    [plan] = world.orchestrator.started
+    assert ("service:ci", "service:ci") == (made.json()["requested_by"], plan.requested_by)
+    expected = ("rita@example.com", "rita@home.example", "bo@example.com", "bo@old.example.com")
+    assert expected == plan.requester_addresses
+
+
+async def test_a_release_made_in_the_console_knows_all_addresses_too(world: World) -> None:
+    """There is one way to make a release, whichever way it is asked for."""
+    await world.save()
+    await _enter(world, "rita@example.com", "rita@home.example")
+    async with world.client({"Sec-Fetch-Site": "same-origin"}) as browser:
+        await browser.post("http://slipway.test/login", data={"token": await world.token(Role.RELEASER)})
+        cookie = {"Cookie": f"{SESSION_COOKIE}={browser.cookies[SESSION_COOKIE]}", "Sec-Fetch-Site": "same-origin"}
+    async with world.client(cookie) as browser:
+        page = await browser.get("http://slipway.test/pipelines/webshop")
+        csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
+        made = await browser.post("http://slipway.test/pipelines/webshop/releases", data={"csrf": csrf, "key": "k"})
+    assert 303 == made.status_code
+    assert [("rita@example.com", "rita@home.example")] == [p.requester_addresses for p in world.orchestrator.started]
+
+
+async def test_the_person_a_release_is_for_is_part_of_the_request(world: World, releaser: httpx2.AsyncClient) -> None:
+    """The same key for somebody else is another request; for nobody it is the request that it always was."""
+    await world.save()
+    request = ReleaseRequest()
+    before = hashlib.sha256(b"webshop\0" + request.model_dump_json(exclude={"requested_for"}).encode()).hexdigest()
+    order = Order(pipeline="webshop", request=request, requester=Requester(name="rita@example.com"), key="k")
+    assert before == order.hash
+    await releaser.post("/releases", json=NEW, headers=_key("k"))
+    answer = await releaser.post("/releases", json=NEW | {"requested_for": "bo@example.com"}, headers=_key("k"))
+    assert (422, "KeyReused") == (answer.status_code, answer.json()["error"])

@@ -56,6 +56,14 @@ async def test_groups_keep_their_people(admin: httpx2.AsyncClient, viewer: httpx
     assert [{"name": "ops", "members": ["otto@example.com", "ana@example.com"]}] == (await viewer.get("/groups")).json()
 
 
+async def test_one_group_is_shown_by_its_name(admin: httpx2.AsyncClient, viewer: httpx2.AsyncClient) -> None:
+    """An unknown one is not an empty one."""
+    await admin.put("/groups/ops", json={"members": []})
+    found, unknown = await viewer.get("/groups/ops"), await viewer.get("/groups/nobody")
+    assert {"name": "ops", "members": []} == found.json()
+    assert (404, "NoSuchGroup") == (unknown.status_code, unknown.json()["error"])
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
