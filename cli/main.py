@@ -14,6 +14,7 @@ from cli import (
     login,
     logs,
     outbox,
+    people,
     pipelines,
     processes,
     releases,
@@ -82,6 +83,7 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(secret_values.app, name="secret")
 app.add_typer(connections.app, name="connection")
 app.add_typer(groups.app, name="group")
+app.add_typer(people.app, name="people")
 outbox.register(app)
 doctor.register(app)
 login.register(app)

@@ -1,7 +1,8 @@
 """Commands about tokens: the keys with which people and programs use the API."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ class Role(StrEnum):
     """Each role includes the rights of those below it."""
 
     ADMIN = "admin"
+    RELEASE_MANAGER = "release-manager"
     RELEASER = "releaser"
     APPROVER = "approver"
     VIEWER = "viewer"
@@ -24,25 +26,31 @@ class Role(StrEnum):
 @app.command(
     epilog=examples(
         "slipway token create --subject ana@example.com --role approver",
-        "slipway token create --subject ci@example.com --role releaser --name jenkins --days 90",
+        "slipway token create --service jenkins --owner ana@example.com --role releaser --days 90",
     )
 )
-def create(
+def create(  # noqa: PLR0913  each is an option
     context: typer.Context,
-    subject: Annotated[str, typer.Option(help="Who acts with it: the mail address of a person or program.")],
+    *,
     role: Annotated[Role, typer.Option(help="What it may do.")],
-    name: Annotated[str, typer.Option(help="What it is for; default: the subject.")] = "",
-    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is good.")] = 90,
+    subject: Annotated[str, typer.Option(help="The person who acts with it: a mail address.")] = "",
+    service: Annotated[str, typer.Option(help="Or the program that does: a name; needs --owner.")] = "",
+    owner: Annotated[str, typer.Option(help="Who answers for the service: a mail address.")] = "",
+    name: Annotated[str, typer.Option(help="What it is for; default: who acts with it.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=366, help="How long it is good.")] = 90,
     output: Output = OutputFormat.TEXT,
 ) -> None:
-    """Print a new token. It is shown this once; only its hash is kept."""
-    body = {"name": name or subject, "subject": subject, "role": role.value, "days": days}
+    """Print a new token of a person or of a service. It is shown this once; only its hash is kept."""
+    if bool(subject) == bool(service) or bool(service) != bool(owner):
+        raise typer.BadParameter("say whose token it is: --subject MAIL, or --service NAME with --owner MAIL")
+    whose = {"subject": subject} if subject else {"service": service, "owner": owner}
+    body = {"name": name or subject or service, "role": role.value, "days": days} | whose
     answer = api_of(context).call("POST", "/tokens", body=body)
     if output == OutputFormat.JSON:
         print_json(answer)
         return
     print(answer["value"])
-    say(f"token {answer['id']} of {subject}, {role.value}; it will not be shown again")
+    say(f"token {answer['id']} of {_bearer(answer)}, {role.value}; it will not be shown again")
 
 
 @app.command("list", epilog=examples("slipway token list"))
@@ -53,7 +61,7 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
         print_json(answer)
         return
     rows = [
-        [t["id"], t["name"], t["subject"], t["role"], local_time(t["expires_at"]), local_time(t["last_used_at"])]
+        [t["id"], t["name"], _bearer(t), t["role"], local_time(t["expires_at"]), local_time(t["last_used_at"])]
         for t in answer
     ]
     print_rows(["id", "name", "subject", "role", "expires", "last used"], rows, none="no tokens")
@@ -64,3 +72,9 @@ def revoke(context: typer.Context, token: Annotated[str, typer.Argument(metavar=
     """Make a token useless, at once and for good."""
     api_of(context).call("DELETE", f"/tokens/{token}")
     say(f"token {token} is revoked")
+
+
+def _bearer(token: Mapping[str, Any]) -> str:
+    """Who acts with it, and who answers for a service."""
+    owner = token.get("owner")
+    return f"{token['subject']}, owned by {owner}" if owner else str(token["subject"])

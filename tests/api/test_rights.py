@@ -38,6 +38,7 @@ def test_public_routes_are_the_known_few(world: World) -> None:
         "/login",
         "/approve/{token}",
         "/static/{name}",
+        "/hooks/sendgrid",
     }
     assert expected == public
 
@@ -68,6 +69,7 @@ def _sample(path: str) -> str:
     samples = {
         "{run_id:path}": "webshop/41/prod/1/deploy/2/1",
         "{name:path}": "webshop/db",
+        "{address:path}": "nobody@example.com",
         "{number}": "41",
         "{attempt}": "1",
         "{moment}": "before",

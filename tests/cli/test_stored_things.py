@@ -4,6 +4,7 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
 from fakes.api_server import Answer, ApiServer, problem
 
 
@@ -78,12 +79,70 @@ def test_a_group_is_stored_with_its_members(api: ApiServer, run) -> None:
 
 def test_a_new_token_is_the_only_data(api: ApiServer, run) -> None:
     """`TOKEN=$(slipway token create ...)` works."""
-    api.on("POST /api/v1/tokens", Answer({"id": "7", "value": "slw_new"}, 201))
+    api.on("POST /api/v1/tokens", Answer({"id": "7", "value": "slw_new", "subject": "ci@x", "owner": None}, 201))
     result = run("token", "create", "--subject", "ci@x", "--role", "releaser", "--days", "30")
     assert "slw_new\n" == result.stdout
+    assert "token 7 of ci@x, releaser; it will not be shown again\n" == result.stderr
     assert {"name": "ci@x", "subject": "ci@x", "role": "releaser", "days": 30} == api.asked("POST /api/v1/tokens")[
         0
     ].json
+
+
+def test_a_services_token_has_an_owner(api: ApiServer, run) -> None:
+    """Who answers for it is said with it, and listed with it."""
+    token = {"id": "7", "name": "ci", "subject": "service:ci", "owner": "ana@x", "role": "release-manager"}
+    api.on("POST /api/v1/tokens", Answer(token | {"value": "slw_new"}, 201))
+    result = run("token", "create", "--service", "ci", "--owner", "ana@x", "--role", "release-manager")
+    assert "token 7 of service:ci, owned by ana@x, release-manager" in result.stderr
+    sent = {"name": "ci", "service": "ci", "owner": "ana@x", "role": "release-manager", "days": 90}
+    assert sent == api.asked("POST /api/v1/tokens")[0].json
+    times = {"expires_at": "2026-11-20T10:00:00Z", "last_used_at": None}
+    api.on("GET /api/v1/tokens", Answer([token | times]))
+    assert "service:ci, owned by ana@x" in run("token", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "whose",
+    [
+        [],
+        ["--subject", "ana@x", "--service", "ci", "--owner", "ana@x"],
+        ["--service", "ci"],
+        ["--subject", "ana@x", "--owner", "bo@x"],
+    ],
+    ids=["nobody's", "two's", "no owner", "an owner too many"],
+)
+def test_a_token_is_somebodys(api: ApiServer, run, whose: list[str]) -> None:
+    """Of one person, or of a service that somebody answers for; anything else is misuse."""
+    result = run("token", "create", "--role", "releaser", *whose)
+    assert (2, []) == (result.exit_code, api.requests)
+    assert "--service NAME with --owner MAIL" in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_a_person_is_stored_with_all_aliases(api: ApiServer, run) -> None:
+    """What the API made of them is said."""
+    kept = {"address": "ana@x", "name": "Ana", "aliases": ["a@x", "b@x"]}
+    api.on("PUT /api/v1/people/Ana@x", Answer(kept))
+    result = run("people", "set", "Ana@x", "--name", "Ana", "--alias", "a@x", "--alias", "b@x")
+    assert "ana@x is a person, with a@x, b@x\n" == result.stderr
+    assert {"name": "Ana", "aliases": ["a@x", "b@x"]} == api.asked("PUT /api/v1/people/Ana@x")[0].json
+
+
+def test_people_are_listed_with_their_aliases(api: ApiServer, run) -> None:
+    """One a line."""
+    people = [{"address": "ana@x", "name": "Ana", "aliases": ["a@x", "b@x"]}]
+    api.on("GET /api/v1/people", Answer(people))
+    assert "ana@x    Ana   a@x, b@x" == run("people", "list").stdout.splitlines()[1]
+    assert people == json.loads(run("people", "list", "--output", "json").stdout)
+
+
+def test_a_person_is_forgotten(api: ApiServer, run) -> None:
+    """By the address they are kept under; an unknown one is told."""
+    api.on("DELETE /api/v1/people/ana@x", Answer(None, 204))
+    api.on("DELETE /api/v1/people/bo@x", problem(404, "NoSuchPerson", "nobody is entered under the address bo@x"))
+    assert 0 == run("people", "remove", "ana@x").exit_code
+    result = run("people", "remove", "bo@x")
+    assert 0 != result.exit_code
+    assert "nobody is entered under the address bo@x" in result.stderr
 
 
 def test_an_enrolment_token_is_the_only_data(api: ApiServer, run) -> None:
