@@ -9,7 +9,7 @@ from datetime import datetime
 
 from api.orchestrator import NothingRuns
 from api.services import Services
-from domain.answering import answer
+from domain.answering import answer, may_answer
 from domain.approval import Action, Approval, Moment, Receipt, ReceiptKind, Vote, describe
 from domain.approval_actions import Outcome, Override, Reassignment, Withdrawal, override, reassign, withdraw
 from domain.ids import split_approval_id
@@ -51,14 +51,24 @@ async def act(services: Services, approval_id: str, action: Action) -> Told:
     """
     approval = await stored_approval(services, approval_id)
     receipt = outlook(approval, action, services.clock())
-    # An approval that merely seems to have expired is asked about: the workflow's clock decides that, not ours.
-    if receipt.kind in _TOLD_FOR_GOOD and receipt.verdict == approval.verdict:
+    if _is_told_for_good(approval, action, receipt):
         return Told(receipt)
     deployment, moment = split_approval_id(approval_id)
     try:
         return Told(await services.orchestrator.act(deployment, Moment(moment), action))
     except NothingRuns:
         return Told(_after_the_end(await stored_approval(services, approval_id), action, services))
+
+
+def _is_told_for_good(approval: Approval, action: Action, receipt: Receipt) -> bool:
+    """Whether the workflow would say the same, now and later."""
+    if receipt.verdict != approval.verdict:
+        # It merely seems to have expired, or begun: the workflow's clock decides that, not ours.
+        return False
+    if receipt.kind == ReceiptKind.NOTHING_TO_WITHDRAW:
+        # The vote of somebody who is asked may have reached the workflow, and not the tables yet.
+        return not may_answer(approval, action.addresses)
+    return receipt.kind in _TOLD_FOR_GOOD
 
 
 async def stored_approval(services: Services, approval_id: str) -> Approval:

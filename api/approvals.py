@@ -1,21 +1,22 @@
-"""Approvals over HTTP: what waits for me, one approval, and votes."""
+"""Approvals over HTTP: what waits for whom, one approval, and what people do to it."""
 
-# ruff: noqa: FAST003  the parts of a deployment's path are read by a dependency
-
-from typing import Annotated
-from uuid import uuid4
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field
 
-from api.acting import STORED, Told, act
-from api.auth import Approver, Viewer, needs
+from api.acting import act, stored_approval
+from api.approval_actions import Ballot, NewOverride, NewReassignment, NewWithdrawal, author, successors
+from api.approval_filter import ApprovalFilter
+from api.approval_views import ApprovalPage, ApprovalView, ReceiptView
+from api.auth import Approver, ReleaseManager, Viewer, needs
+from api.bulk_votes import BallotResults, Ballots, cast_all
 from api.errors import documented
-from api.inputs import Body, Cursor, Deployment, Limit
+from api.inputs import Cursor, Deployment, Limit
+from api.people import person_of
 from api.queries import approval_page, approval_view
-from api.services import ServicesHere
-from api.views import ApprovalPage, ApprovalView, ReceiptView
-from domain.approval import Channel, Choice, Moment, Verdict, Vote
+from api.receipts import receipt_view
+from api.services import Services, ServicesHere
+from domain.approval import Action, Moment
 from domain.ids import approval_id
 from domain.role import Role
 
@@ -27,35 +28,40 @@ def _approval_id(deployment: Deployment, moment: Moment) -> str:
 
 
 ApprovalId = Annotated[str, Depends(_approval_id)]
-
-
-class Ballot(Body):
-    """An answer. ``digest`` is that of the approval as it was shown; ``vote_id`` makes sending again harmless."""
-
-    choice: Choice
-    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    comment: str = Field(default="", max_length=4000)
-    vote_id: str = Field(default_factory=lambda: uuid4().hex, pattern=r"^[A-Za-z0-9._:-]{1,64}$")
+_ONE = "/{pipeline}/{number}/{stage}/{attempt}/{moment}"
+_ACTED: dict[int | str, dict[str, Any]] = documented(404, 503) | {
+    202: {"model": ReceiptView, "description": "Stored; it is done when a worker is back"}
+}
 
 
 @router.get("", operation_id="list_approvals", summary="List approvals, oldest first")
 async def list_approvals(
     caller: Viewer,
     services: ServicesHere,
+    wanted: Annotated[ApprovalFilter, Depends()],
     *,
-    mine: Annotated[bool, Query(description="Only those that ask me, now for pending ones.")] = False,
-    verdict: Verdict | None = Verdict.PENDING,
+    mine: Annotated[
+        bool, Query(description="Only mine and my groups'; of pending ones, those that wait for me.")
+    ] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> ApprovalPage:
     """Go on with ``next_cursor`` as ``cursor``."""
-    person = caller.subject if mine else None
     async with services.database.reading() as session:
-        return await approval_page(session, person=person, verdict=verdict, limit=limit, cursor=cursor)
+        person = (await person_of(session, caller)).address if mine else None
+        return await approval_page(session, person=person, wanted=wanted, limit=limit, cursor=cursor)
+
+
+@router.post(
+    "/votes", operation_id="vote_on_several", summary="Answer several approvals at once", responses=documented(503)
+)
+async def vote_on_several(given: Ballots, caller: Approver, services: ServicesHere) -> BallotResults:
+    """Each ballot has a result of its own, in their order; one that fails does not stop the others."""
+    return await cast_all(services, await author(services, caller), given.ballots)
 
 
 @router.get(
-    "/{pipeline}/{number}/{stage}/{attempt}/{moment}",
+    _ONE,
     dependencies=[needs(Role.VIEWER)],
     operation_id="get_approval",
     summary="Show one approval",
@@ -67,41 +73,55 @@ async def get_approval(approval: ApprovalId, services: ServicesHere) -> Approval
         return await approval_view(session, approval)
 
 
-@router.post(
-    "/{pipeline}/{number}/{stage}/{attempt}/{moment}/votes",
-    operation_id="vote",
-    summary="Answer an approval",
-    responses=documented(404, 503)
-    | {202: {"model": ReceiptView, "description": "Stored; it is counted when a worker is back"}},
-)
+@router.post(f"{_ONE}/votes", operation_id="vote", summary="Answer an approval", responses=_ACTED)
 async def vote(
     approval: ApprovalId, ballot: Ballot, caller: Approver, services: ServicesHere, response: Response
 ) -> ReceiptView:
     """The receipt says whether the vote counts, and why not otherwise."""
-    given = Vote(
-        action_id=ballot.vote_id,
-        by=caller.subject,
-        choice=ballot.choice,
-        digest=ballot.digest,
-        comment=ballot.comment,
-        channel=Channel.CONSOLE if caller.is_browser else Channel.API,
-    )
-    answer = await act(services, approval, given)
-    if answer.is_stored:
+    acting = await author(services, caller)
+    return await _act(services, approval, acting.vote(ballot), response)
+
+
+@router.post(f"{_ONE}/withdrawals", operation_id="withdraw_vote", summary="Take a vote back", responses=_ACTED)
+async def withdraw_vote(
+    approval: ApprovalId, new: NewWithdrawal, caller: Approver, services: ServicesHere, response: Response
+) -> ReceiptView:
+    """Before the decision; then one may answer anew."""
+    acting = await author(services, caller)
+    withdrawal = acting.withdrawal(new, await stored_approval(services, approval))
+    return await _act(services, approval, withdrawal, response)
+
+
+@router.post(
+    f"{_ONE}/reassignments", operation_id="reassign_approval", summary="Let somebody else be asked", responses=_ACTED
+)
+async def reassign_approval(
+    approval: ApprovalId, new: NewReassignment, caller: Approver, services: ServicesHere, response: Response
+) -> ReceiptView:
+    """In the caller's own place; a release manager may reassign anybody's. The links of who was asked end."""
+    acting = await author(services, caller)
+    stored = await stored_approval(services, approval)
+    async with services.database.reading() as session:
+        members = await successors(session, new.to)
+    return await _act(services, approval, acting.reassignment(new, stored, members), response)
+
+
+@router.post(
+    f"{_ONE}/overrides",
+    operation_id="override_approval",
+    summary="Decide instead of the approvers",
+    responses=_ACTED,
+)
+async def override_approval(
+    approval: ApprovalId, new: NewOverride, caller: ReleaseManager, services: ServicesHere, response: Response
+) -> ReceiptView:
+    """At once and visibly, with the comment as the reason. Who requested the deployment may not."""
+    acting = await author(services, caller)
+    return await _act(services, approval, acting.override(new), response)
+
+
+async def _act(services: Services, approval: str, action: Action, response: Response) -> ReceiptView:
+    told = await act(services, approval, action)
+    if told.is_stored:
         response.status_code = 202
-    return _receipt(given, answer)
-
-
-def _receipt(given: Vote, answer: Told) -> ReceiptView:
-    receipt = answer.receipt
-    if receipt is None:
-        return ReceiptView(
-            vote_id=given.action_id, kind="stored", message=STORED, verdict=Verdict.PENDING, counted=False
-        )
-    return ReceiptView(
-        vote_id=receipt.action_id,
-        kind=receipt.kind,
-        message=receipt.message,
-        verdict=receipt.verdict,
-        counted=receipt.stands,
-    )
+    return receipt_view(action, told)

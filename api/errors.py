@@ -132,6 +132,13 @@ def problem(  # noqa: PLR0913  all but the request are named
     return JSONResponse(content, status, headers, media_type=PROBLEM_JSON)
 
 
+def problem_of(refusal: Refusal) -> Problem:
+    """A refusal as a problem, for an answer of which it is only a part."""
+    status, name = _STATUS_OF[refusal.kind], type(refusal).__name__
+    title = _TITLES.get(status, "Error")
+    return Problem(type=f"urn:slipway:problem:{name}", title=title, status=status, detail=str(refusal), error=name)
+
+
 async def _refused(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
     status = _STATUS_OF[refusal.kind]

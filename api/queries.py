@@ -7,12 +7,12 @@ from typing import TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import links
+from api.approval_filter import ApprovalFilter
 from api.approval_view import approval_view_of
+from api.approval_views import ApprovalPage, ApprovalView
 from api.services import Services
 from api.views import (
     AgentView,
-    ApprovalPage,
-    ApprovalView,
     ArtifactView,
     DeploymentView,
     EventView,
@@ -24,7 +24,6 @@ from api.views import (
     StageView,
     StepView,
 )
-from domain.approval import Verdict
 from domain.ids import DeploymentId, ReleaseId
 from domain.matching import AgentOffer, DemandSet, explain_absence
 from domain.refusal import NotFound
@@ -44,6 +43,7 @@ from storage.tables import (
 )
 
 _Row = TypeVar("_Row")
+_PENDING = ApprovalFilter()
 
 
 class NoSuchRelease(NotFound):
@@ -132,15 +132,12 @@ async def approval_page(
     session: AsyncSession,
     *,
     person: str | None,
-    verdict: Verdict | None = Verdict.PENDING,
+    wanted: ApprovalFilter = _PENDING,
     limit: int = 50,
     cursor: str | None = None,
 ) -> ApprovalPage:
     """One person's approvals, or everybody's for None; oldest first. Raises BadCursor."""
-    if person is None:
-        rows = await approvals.page(session, verdict=verdict, limit=limit + 1, after=cursor)
-    else:
-        rows = await approvals.inbox(session, person, verdict=verdict, limit=limit + 1, after=cursor)
+    rows = await approvals.page(session, person=person, **wanted.criteria, limit=limit + 1, after=cursor)
     items = await _approvals(session, rows[:limit])
     return ApprovalPage(items=items, next_cursor=_next(rows, limit, approvals.cursor_of))
 

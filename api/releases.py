@@ -1,4 +1,4 @@
-"""Releases over HTTP: make one, look at them, cancel one, deploy a stage again."""
+"""Releases over HTTP: make one, look at them, cancel one, change one, deploy a stage again."""
 
 # ruff: noqa: FAST003  the parts of a release's path are read by a dependency
 
@@ -9,10 +9,17 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import Field, StringConstraints
 
-from api.auth import Caller, Releaser, needs
-from api.cancellation import AlreadyOver, Cancellation
+from api.auth import Caller, Releaser, Viewer, needs
+from api.cancellation import (
+    AlreadyOver,
+    CanceledRelease,
+    Cancellation,
+    require_canceler,
+    what_happens_to_release,
+)
 from api.errors import documented
-from api.inputs import Body, Cursor, Limit, Release, Slug, SlugText
+from api.inputs import Body, Cursor, Limit, Mail, Release, Slug, SlugText
+from api.people import person_of, requester_of
 from api.queries import release_page, release_row, release_view
 from api.release_start import KEY_REUSED, KeyReused, Order, make_release, start
 from api.services import Services, ServicesHere
@@ -21,11 +28,12 @@ from domain.ids import SLUG_PATTERN, ReleaseId
 from domain.nearest import did_you_mean
 from domain.pipeline import VariableName
 from domain.refusal import Kind, NotFound, Refusal
-from domain.release import ReleasePlan, ReleaseRequest
+from domain.release import ReleasePlan, ReleaseRequest, require_settable
 from domain.role import Role
 from domain.status import ReleaseStatus, StageStatus
 from storage import releases
 from storage.tables import ReleaseRow
+from workflows.deployment import PlanChange
 from workflows.release import DeployRequest, ReleaseInput
 from workflows.stopping import CancelRequest
 
@@ -37,6 +45,8 @@ IdempotencyKey = Annotated[
         description="The same key with the same body gives the same release, for 24 hours.",
     ),
 ]
+_Value = Annotated[str, StringConstraints(max_length=32_768)]
+_MOST_VARIABLES = 200
 
 
 class NewRelease(Body):
@@ -46,11 +56,12 @@ class NewRelease(Body):
     versions: dict[SlugText, Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
         default_factory=dict, max_length=100
     )
-    variables: dict[VariableName, Annotated[str, StringConstraints(max_length=32_768)]] = Field(
-        default_factory=dict, max_length=200
-    )
+    variables: dict[VariableName, _Value] = Field(default_factory=dict, max_length=_MOST_VARIABLES)
     manual_stages: tuple[SlugText, ...] = Field(default=(), max_length=100)
     description: str = Field(default="", max_length=4000)
+    requested_for: Mail | None = Field(
+        default=None, description="For whom a service asks; that person counts as its requester, too."
+    )
 
     @property
     def request(self) -> ReleaseRequest:
@@ -59,6 +70,7 @@ class NewRelease(Body):
             variables=self.variables,
             manual_stages=self.manual_stages,
             description=self.description,
+            requested_for=self.requested_for or "",
         )
 
 
@@ -66,6 +78,14 @@ class StageDeployment(Body):
     """Why the stage is deployed (again)."""
 
     comment: str = Field(default="", max_length=1000)
+
+
+class VariableChange(Body):
+    """Variables that are set otherwise in a release that is under way. ``change_id`` makes sending again harmless."""
+
+    variables: dict[VariableName, _Value] = Field(min_length=1, max_length=_MOST_VARIABLES)
+    comment: str = Field(default="", max_length=1000)
+    change_id: str = Field(default_factory=lambda: uuid4().hex, pattern=r"^[A-Za-z0-9._:-]{1,64}$")
 
 
 class NoSuchStage(NotFound):
@@ -93,7 +113,9 @@ async def create_release(
     idempotency_key: IdempotencyKey = None,
 ) -> ReleaseView:
     """The answer to a repeated request is the same release, told by the header ``Idempotent-Replayed``."""
-    order = Order(pipeline=new.pipeline, request=new.request, requested_by=caller.subject, key=idempotency_key)
+    async with services.database.reading() as session:
+        requester = await requester_of(session, caller, new.requested_for or "")
+    order = Order(pipeline=new.pipeline, request=new.request, requester=requester, key=idempotency_key)
     made = await make_release(services, order)
     async with services.database.reading() as session:
         view = await release_view(session, services, made.release)
@@ -134,16 +156,49 @@ async def get_release(release: Release, services: ServicesHere) -> ReleaseView:
     status_code=202,
     operation_id="cancel_release",
     summary="Cancel a release and its deployments",
-    responses=documented(404, 409),
+    responses=documented(404, 409, 503),
 )
-async def cancel_release(release: Release, why: Cancellation, caller: Releaser, services: ServicesHere) -> ReleaseView:
-    """Accepted; the release is canceled once its deployments have stopped."""
-    row = await _row(services, release)
-    if ReleaseStatus(row.status).is_final:
-        raise AlreadyOver(f"release {release} is {row.status}")
-    if row.started_at is None:
-        await start(services, ReleasePlan.model_validate(row.plan))
-    await services.orchestrator.cancel_release(release, CancelRequest(by=caller.subject, reason=why.reason))
+async def cancel_release(
+    release: Release, why: Cancellation, caller: Viewer, services: ServicesHere
+) -> CanceledRelease:
+    """For releasers, and for who made it. Accepted; it is canceled once its deployments have stopped."""
+    async with services.database.reading() as session:
+        view = await release_view(session, services, release)
+        row = await release_row(session, release)
+        person = await person_of(session, caller)
+    plan = ReleasePlan.model_validate(row.plan)
+    require_canceler(caller, person, (plan.requested_by, *plan.requester_addresses))
+    await _require_running(services, row, plan)
+    await services.orchestrator.cancel_release(release, CancelRequest(by=person.address, reason=why.reason))
+    return CanceledRelease(**dict(view), message=what_happens_to_release(view))
+
+
+@router.post(
+    "/{pipeline}/{number}/variables",
+    status_code=202,
+    operation_id="change_variables",
+    summary="Set variables of a release that is under way",
+    responses=documented(404, 409, 503),
+)
+async def change_variables(
+    release: Release, change: VariableChange, caller: Releaser, services: ServicesHere
+) -> ReleaseView:
+    """For what has not begun to be deployed. Approvers are asked anew, and the caller counts as a requester."""
+    async with services.database.reading() as session:
+        row = await release_row(session, release)
+        requester = await requester_of(session, caller)
+    plan = ReleasePlan.model_validate(row.plan)
+    require_settable(plan, change.variables)
+    await _require_running(services, row, plan)
+    await services.orchestrator.change_plan(
+        release,
+        PlanChange(
+            change_id=f"{caller.subject} {change.change_id}",
+            variables=change.variables,
+            requester=requester,
+            comment=change.comment,
+        ),
+    )
     async with services.database.reading() as session:
         return await release_view(session, services, release)
 
@@ -153,7 +208,7 @@ async def cancel_release(release: Release, why: Cancellation, caller: Releaser, 
     status_code=202,
     operation_id="deploy_stage",
     summary="Deploy a stage, again or for the first time",
-    responses=documented(404, 409),
+    responses=documented(404, 409, 503),
 )
 async def deploy_stage(
     release: Release,
@@ -169,9 +224,12 @@ async def deploy_stage(
         async with services.database.reading() as session:
             return await release_view(session, services, release)
     resumed = await _resumed(services, release, stage)
+    async with services.database.reading() as session:
+        requester = await requester_of(session, caller)
     request = DeployRequest(
         stage=stage,
-        requested_by=caller.subject,
+        requested_by=requester.name,
+        requester_addresses=requester.addresses,
         request_id=f"{caller.subject} {idempotency_key or uuid4().hex}",
         comment=why.comment,
     )
@@ -195,9 +253,12 @@ async def _was_asked_before(services: Services, caller: Caller, key: str | None,
     return known is not None
 
 
-async def _row(services: Services, release: ReleaseId) -> ReleaseRow:
-    async with services.database.reading() as session:
-        return await release_row(session, release)
+async def _require_running(services: Services, row: ReleaseRow, plan: ReleasePlan) -> None:
+    """Raise AlreadyOver, or make sure that the workflow is there to be told something."""
+    if ReleaseStatus(row.status).is_final:
+        raise AlreadyOver(f"release {row.id} is {row.status}")
+    if row.started_at is None:
+        await start(services, plan)
 
 
 async def _resumed(services: Services, release: ReleaseId, stage: str) -> ReleaseInput:

@@ -2,19 +2,12 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
-
-from domain.approval import Choice, Moment, Verdict
+from api.approval_views import ApprovalView
+from api.view import View
 from domain.artifact import Manifest
 from domain.connection import ConnectionKind
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
-
-
-class View(BaseModel):
-    """An answer. Times are RFC 3339 in UTC."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class ArtifactView(View):
@@ -42,65 +35,6 @@ class StageView(View):
     after: list[str]
     manual: bool
     waiting_for: str
-
-
-class VoteView(View):
-    """One vote that counts."""
-
-    approver: str
-    voter: str
-    choice: Choice
-    comment: str
-    channel: str
-    at: datetime
-
-
-class AskedView(View):
-    """One approver: a person, or a group with the members who may answer for it.
-
-    ``delivery`` is the state of the mails to them: pending, sent or failed; None when none was wanted.
-    """
-
-    approver: str
-    members: list[str]
-    is_asked_now: bool
-    answered: Choice | None
-    at: datetime | None
-    delivery: str | None
-
-
-class ApprovalView(View):
-    """One approval. ``digest`` names what was shown; a vote sends it back. ``standing`` is one sentence."""
-
-    id: str
-    release: str
-    deployment: str
-    stage: str
-    moment: Moment
-    verdict: Verdict
-    standing: str
-    needed: int
-    in_sequence: bool
-    requester_may_approve: bool
-    requesters: list[str]
-    digest: str
-    asked: list[AskedView]
-    votes: list[VoteView]
-    opened_at: datetime
-    expires_at: datetime
-    decided_at: datetime | None
-    decided_by: str | None
-    instructions: str
-
-
-class ReceiptView(View):
-    """What became of a vote. ``kind`` is "stored" when no worker has counted it yet."""
-
-    vote_id: str
-    kind: str
-    message: str
-    verdict: Verdict
-    counted: bool
 
 
 class StepView(View):
@@ -205,13 +139,6 @@ class ReleasePage(View):
     next_cursor: str | None
 
 
-class ApprovalPage(View):
-    """Approvals, oldest first; ``next_cursor`` is None on the last page."""
-
-    items: list[ApprovalView]
-    next_cursor: str | None
-
-
 class SavedView(View):
     """The revision a pipeline was saved as."""
 
@@ -257,11 +184,12 @@ class AgentView(View):
 
 
 class TokenView(View):
-    """A token, without its value."""
+    """A token, without its value. ``owner`` is who answers for the service whose token it is."""
 
     id: str
     name: str
     subject: str
+    owner: str | None
     role: str
     created_at: datetime
     expires_at: datetime
@@ -292,10 +220,19 @@ class MailText(MailView):
 
 
 class CallerView(View):
-    """Who calls, and with which role."""
+    """Who calls, and with which role; of a service also who answers for it."""
 
     subject: str
     role: Role
+    owner: str | None
+
+
+class PersonView(View):
+    """A person: the address everything of theirs is kept under, and their further ones."""
+
+    address: str
+    name: str
+    aliases: list[str]
 
 
 class ConnectionView(View):

@@ -87,12 +87,20 @@ class World:
             Entry(workflow_id=workflow_id, run_id="run-1", sequence=self._sequence[0], at=self.clock(), facts=facts)
         )
 
-    async def token(self, role: Role, subject: str | None = None, good_for: timedelta = timedelta(days=1)) -> str:
+    async def token(
+        self,
+        role: Role,
+        subject: str | None = None,
+        good_for: timedelta = timedelta(days=1),
+        owner: str | None = None,
+    ) -> str:
+        """Of this person; of a service with an owner."""
         async with self.services.database.transaction() as session:
             _, value = await tokens.issue(
                 session,
                 name="of a test",
                 subject=subject or PEOPLE[role],
+                owner=owner,
                 role=role,
                 expires_at=self.clock() + good_for,
                 now=self.clock(),
@@ -100,9 +108,11 @@ class World:
         return value
 
     @asynccontextmanager
-    async def calling(self, role: Role | None = None, subject: str | None = None) -> AsyncIterator[httpx2.AsyncClient]:
+    async def calling(
+        self, role: Role | None = None, subject: str | None = None, owner: str | None = None
+    ) -> AsyncIterator[httpx2.AsyncClient]:
         """A client with a token of this role; without a role, one without a token."""
-        headers = {"Authorization": f"Bearer {await self.token(role, subject)}"} if role else {}
+        headers = {"Authorization": f"Bearer {await self.token(role, subject, owner=owner)}"} if role else {}
         async with self.client(headers) as client:
             yield client
 
