@@ -73,7 +73,7 @@ class SmtpTransport:
             raise ValueError(f"{sender!r} must have a plain ASCII address; write an international domain as xn--")
         self._from = Address(self._sender.name, addr_spec=self._sender.address)
         self._timeout_seconds = timeout_seconds
-        self._certificates = certificates or ssl.create_default_context()
+        self._certificates = None if server.tls == Tls.NONE else certificates or ssl.create_default_context()
 
     def send(self, letter: Letter) -> str:
         check(letter)

@@ -51,10 +51,12 @@ class SqlDeliveries:
         async with self._database.transaction() as session:
             await insert_new(session, DeliveryRow, key | new | {"updated_at": self._clock()})
             claim = await self._claim(session, key)
+            if claim is not None:
+                return claim
             status = await session.scalar(select(DeliveryRow.status).filter_by(**key))
-        if claim is None and status == DeliveryStatus.PENDING:
+        if status == DeliveryStatus.PENDING:
             raise MailUnderWay(f"the mail to {person} is being sent")
-        return claim
+        return None
 
     async def _claim(self, session: AsyncSession, key: Mapping[str, str]) -> Claim | None:
         """In one statement, so that of two who try one succeeds."""

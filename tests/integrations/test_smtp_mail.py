@@ -272,4 +272,5 @@ def test_it_introduces_itself_by_the_domain_of_the_sender(server):
 def test_certificates_are_checked_unless_told_otherwise():
     """The default asks for a certificate that fits the name."""
     context = SmtpTransport(SmtpServer(host="mail.example.com"), "slipway@example.com")._certificates
+    assert context is not None
     assert (ssl.CERT_REQUIRED, True) == (context.verify_mode, context.check_hostname)
