@@ -60,7 +60,9 @@ class Caller:
 
     def proof(self, now: datetime) -> Proof:
         """How well they have shown who they are: whoever has just signed in holds the token, not only a cookie."""
-        is_fresh = self.signed_in_at is not None and timedelta(0) <= now - self.signed_in_at < _LOGIN_IS_FRESH_FOR
+        if not self.is_browser or self.signed_in_at is None:
+            return Proof.LOGIN
+        is_fresh = timedelta(0) <= now - self.signed_in_at < _LOGIN_IS_FRESH_FOR
         return Proof.FRESH_LOGIN if is_fresh else Proof.LOGIN
 
 
@@ -85,8 +87,7 @@ async def caller_by_cookie(services: Services, cookie: str) -> Caller:
     row = await _token(services, cookie)
     if row.role == Role.AGENT:
         raise NotAuthenticated(_NOT_VALID)
-    signed_in_at = row.created_at if row.name == tokens.BROWSER_SESSION else None
-    return replace(_caller(row), is_browser=True, signed_in_at=signed_in_at)
+    return replace(_caller(row), is_browser=True)
 
 
 def _bearer(request: Request) -> str | None:
@@ -109,7 +110,14 @@ async def _token(services: Services, value: str) -> TokenRow:
 
 
 def _caller(row: TokenRow) -> Caller:
-    return Caller(subject=row.subject, role=Role(row.role), token_id=row.id, expires_at=row.expires_at, owner=row.owner)
+    return Caller(
+        subject=row.subject,
+        role=Role(row.role),
+        token_id=row.id,
+        expires_at=row.expires_at,
+        owner=row.owner,
+        signed_in_at=row.created_at if row.name == tokens.BROWSER_SESSION else None,
+    )
 
 
 def is_bootstrap_token(services: Services, value: str) -> bool:

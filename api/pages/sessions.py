@@ -21,7 +21,7 @@ _NOT_VALID = "This token is not valid (any more). Tokens start with slw_ and hav
 
 @router.get("/login", dependencies=[PUBLIC])
 async def login_page(request: Request, next: str = "/") -> Response:  # noqa: A002  the name in the address
-    """The form, open to everybody."""
+    """The form, open to everybody, also to who is signed in: some answers want a login of the last minutes."""
     return render(request, "login.html", next=local_path(next), problem="")
 
 
@@ -34,10 +34,12 @@ async def login(request: Request, form: SentForm, services: ServicesHere) -> Res
         who = await known(services, form.text("token"))
     except NotAuthenticated:
         who = None
-    if who is None or who.role == Role.AGENT:
+    # A session is no key to another one: whoever has got hold of a cookie would be freshly signed in for ever.
+    if who is None or who.role == Role.AGENT or who.signed_in_at is not None:
         return render(request, "login.html", http_status=401, next=target, problem=_NOT_VALID)
     response = RedirectResponse(target, 303)
     _set_cookie(response, services, await _session(services, who))
+    await _end_session(services, request.cookies.get(SESSION_COOKIE))
     return response
 
 
@@ -68,6 +70,16 @@ async def _session(services: Services, who: Caller) -> str:
             now=now,
         )
     return value
+
+
+async def _end_session(services: Services, cookie: str | None) -> None:
+    """The browser has a newer one; what it kept before is worth nothing any more."""
+    if not cookie:
+        return
+    async with services.database.transaction() as session:
+        row = await tokens.find(session, cookie, services.clock())
+        if row is not None and row.name == tokens.BROWSER_SESSION:
+            await tokens.revoke(session, row.id, services.clock())
 
 
 def _set_cookie(response: Response, services: Services, value: str) -> None:

@@ -145,9 +145,16 @@ async def test_a_token_is_never_a_fresh_login(world: World, name: str) -> None:
     """However new it is: programs keep tokens. Nor is one that somebody has put into a browser by hand."""
     value = await _session(world, name)
     bearer = await known(world.services, value)
-    assert (Proof.LOGIN, None) == (bearer.proof(world.clock()), bearer.signed_in_at)
+    assert Proof.LOGIN == bearer.proof(world.clock())
     by_hand = await caller_by_cookie(world.services, await _session(world, "laptop"))
     assert Proof.LOGIN == by_hand.proof(world.clock())
+
+
+async def test_nobody_signs_in_with_a_session(world: World) -> None:
+    """Whoever has got hold of a cookie does not make a fresh login of it."""
+    async with world.client({"Sec-Fetch-Site": "same-origin"}) as browser:
+        answer = await browser.post("http://slipway.test/login", data={"token": await _session(world)})
+        assert (401, None) == (answer.status_code, browser.cookies.get(SESSION_COOKIE))
 
 
 async def test_a_session_keeps_the_owner_of_the_service_it_was_made_for(world: World) -> None:
