@@ -25,7 +25,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_LINK = re.compile(r"^/+approve/.*", re.DOTALL)
+_LINK = re.compile(r"(?<=approve)[^a-z].*", re.DOTALL | re.IGNORECASE)  # also below a prefix, or spelt wrongly
 _SERVER_ERROR = 500
 _MOST_DIGITS = 20
 _log = structlog.get_logger("slipway.access")
@@ -79,7 +79,7 @@ class _Exchange:
 
     def log(self, seconds: float) -> None:
         """One line; neither query nor the token of a mailed link is in it."""
-        path = _LINK.sub("/approve/***", self._scope["path"])
+        path = _LINK.sub("/***", self._scope["path"])
         _log.info(
             "request", method=self._scope["method"], path=path, status=self._status, milliseconds=round(seconds * 1000)
         )
