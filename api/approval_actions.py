@@ -16,7 +16,7 @@ from api.inputs import Body
 from api.people import person_of
 from api.services import Services
 from domain.answering import is_one_of
-from domain.approval import Action, Approval, Asked, Channel, Choice, Vote, open_places
+from domain.approval import Action, Approval, Asked, Channel, Choice, Vote
 from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.approval_policy import Approver, Proof
 from domain.nearest import did_you_mean
@@ -151,9 +151,10 @@ class Author:
 
     def _places(self, approval: Approval) -> tuple[Asked, ...]:
         """Where they are asked; a release manager who is asked nowhere may mean anybody's."""
-        open_ones = open_places(approval)
-        theirs = tuple(asked for asked in open_ones if is_one_of(self.person.addresses, asked.people))
-        return open_ones if self.is_manager and not theirs else theirs
+        theirs = tuple(asked for asked in approval.asked if is_one_of(self.person.addresses, asked.people))
+        meant = approval.asked if self.is_manager and not theirs else theirs
+        answered = {counted.approver for counted in approval.votes}
+        return tuple(asked for asked in meant if asked.approver not in answered) or meant[:1]
 
 
 def _is_named(asked: Asked, named: str) -> bool:

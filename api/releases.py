@@ -47,6 +47,9 @@ IdempotencyKey = Annotated[
 ]
 _Value = Annotated[str, StringConstraints(max_length=32_768)]
 _MOST_VARIABLES = 200
+_RequestedFor = Annotated[
+    Mail | None, Field(description="For whom a service asks; that person counts as a requester, too.")
+]
 
 
 class NewRelease(Body):
@@ -59,9 +62,7 @@ class NewRelease(Body):
     variables: dict[VariableName, _Value] = Field(default_factory=dict, max_length=_MOST_VARIABLES)
     manual_stages: tuple[SlugText, ...] = Field(default=(), max_length=100)
     description: str = Field(default="", max_length=4000)
-    requested_for: Mail | None = Field(
-        default=None, description="For whom a service asks; that person counts as its requester, too."
-    )
+    requested_for: _RequestedFor = None
 
     @property
     def request(self) -> ReleaseRequest:
@@ -78,6 +79,7 @@ class StageDeployment(Body):
     """Why the stage is deployed (again)."""
 
     comment: str = Field(default="", max_length=1000)
+    requested_for: _RequestedFor = None
 
 
 class VariableChange(Body):
@@ -85,6 +87,7 @@ class VariableChange(Body):
 
     variables: dict[VariableName, _Value] = Field(min_length=1, max_length=_MOST_VARIABLES)
     comment: str = Field(default="", max_length=1000)
+    requested_for: _RequestedFor = None
     change_id: str = Field(default_factory=lambda: uuid4().hex, pattern=r"^[A-Za-z0-9._:-]{1,64}$")
 
 
@@ -186,7 +189,7 @@ async def change_variables(
     """For what has not begun to be deployed. Approvers are asked anew, and the caller counts as a requester."""
     async with services.database.reading() as session:
         row = await release_row(session, release)
-        requester = await requester_of(session, caller)
+        requester = await requester_of(session, caller, change.requested_for or "")
     plan = ReleasePlan.model_validate(row.plan)
     require_settable(plan, change.variables)
     await _require_running(services, row, plan)
@@ -225,7 +228,7 @@ async def deploy_stage(
             return await release_view(session, services, release)
     resumed = await _resumed(services, release, stage)
     async with services.database.reading() as session:
-        requester = await requester_of(session, caller)
+        requester = await requester_of(session, caller, why.requested_for or "")
     request = DeployRequest(
         stage=stage,
         requested_by=requester.name,
