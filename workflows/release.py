@@ -73,6 +73,8 @@ class ReleaseWorkflow:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._children: dict[str, DeploymentHandle] = {}
         self._votes: dict[str, tuple[Vote, ...]] = {}
+        # Each start carries the whole plan, and all that one workflow task decides must fit in one message of 4 MB.
+        self._one_start = asyncio.Lock()
         self._recorder = Recorder()
         self._stop = Stop()
 
@@ -218,9 +220,10 @@ class ReleaseWorkflow:
         records are its own.
         """
         while True:
-            given = self._next_attempt(stage, request)
             with suppress(WorkflowAlreadyStartedError):
-                return given, await self._start_child(given)
+                async with self._one_start:
+                    given = self._next_attempt(stage, request)
+                    return given, await self._start_child(given)
 
     def _next_attempt(self, stage: str, request: DeployRequest | None) -> DeploymentInput:
         self._attempts[stage] += 1

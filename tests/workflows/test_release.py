@@ -315,3 +315,13 @@ async def test_the_cancel_button_is_heeded_while_the_tables_are_slow(world: Worl
     assert end.status == ReleaseStatus.CANCELED
     assert world.tables.release().status == ReleaseStatus.CANCELED
     assert world.tables.stages() == {"test": "skipped"}
+
+
+async def test_a_large_pipeline_may_fan_out_as_wide_as_it_likes(real_world: World) -> None:
+    """Every deployment carries the whole plan, and all that a workflow decides at once must fit into 4 MB."""
+    long_script = "#" * 500_000
+    stages = [stage(f"region-{number}", long_script) for number in range(3)]
+    async with real_world.running():
+        handle = await start(real_world, plan_of({"pipeline": "webshop", "stages": stages}))
+        end = await asyncio.wait_for(handle.result(), 60)
+    assert end.status == ReleaseStatus.SUCCEEDED
