@@ -1,53 +1,72 @@
 """The page behind a mailed link: whoever holds it is the person it was mailed to, for this one approval.
 
-Opening it never answers, however often and by whatever program; only the form with an explicit choice does.
+Opening it never answers, however often and by whatever program; only a form with an explicit choice does.
 """
 
-import hashlib
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.acting import act
-from api.auth import PUBLIC, ForeignOrigin
-from api.pages.answering import Notice, is_to_be_repeated, page_content, question, read_vote, status_of, told
-from api.pages.forms import SentForm
-from api.pages.rendering import render
+from api.approval_actions import Author
+from api.auth import PUBLIC, SESSION_COOKIE, ForeignOrigin, NotAuthenticated, caller_by_cookie
+from api.pages.approval_forms import NotFilledIn
+from api.pages.approval_page import ApprovalPage, Outcome
+from api.pages.dead_link import dead_link, is_dead
+from api.pages.forms import Form, SentForm
+from api.pages.notices import Notice
+from api.pages.visitor import Visitor
+from api.people import person_of
 from api.services import Services, ServicesHere
+from domain.answering import is_one_of
 from domain.approval import Channel
-from storage import approvals
+from domain.approval_policy import LinkLevel, Proof
+from domain.person import Person
+from domain.refusal import Kind
+from storage import approvals, people
 from storage.tables import ApprovalLinkRow
 from storage.token_hash import token_hash
 
 router = APIRouter(dependencies=[PUBLIC], include_in_schema=False)
 Token = Annotated[str, Path(max_length=200)]
-_CHOOSE = "Choose Approve or Reject first; nothing was sent."
+_CODE = re.compile(r"[0-9]{6}")
+_NO_TRIES = "The tries for the six digits of this link are used up, so that nobody can guess them."
+_SIX_DIGITS = "Type the six digits that stand in your mail; nothing was sent."
+
+
+class WrongCode(NotFilledIn):
+    """The six digits are not those of the mail."""
+
+    kind = Kind.FORBIDDEN
 
 
 @router.api_route("/approve/{token}", methods=["GET", "HEAD"])
 async def show(request: Request, token: Token, services: ServicesHere) -> Response:
     """Show the question, or what was decided."""
     link = await _link(services, token)
-    if link is None or link.expires_at <= services.clock():
-        return _no_link(request, link)
-    return await _page(request, services, token, link)
+    if link is None or is_dead(link, services):
+        return await dead_link(request, link)
+    return await (await _page(request, services, token, link)).show()
 
 
 @router.post("/approve/{token}")
-async def decide(request: Request, token: Token, form: SentForm, services: ServicesHere) -> Response:
-    """Take the answer. The same answer again is the same vote, so a reload does no harm."""
+async def act(request: Request, token: Token, form: SentForm, services: ServicesHere) -> Response:
+    """Do what one of the forms asks for. The same form again is the same action, so a reload does no harm."""
     _require_own_page(request)
     link = await _link(services, token)
-    if link is None or link.expires_at <= services.clock():
-        return _no_link(request, link)
-    vote = read_vote(form, link.person, Channel.LINK, hashlib.sha256(token.encode()).hexdigest()[:32])
-    if vote is None:
-        return await _page(request, services, token, link, status=422, problem=_CHOOSE, given=form.text("comment"))
-    answer = await act(services, link.approval_id, vote)
-    shown_again = form.text("comment") if is_to_be_repeated(answer) else None
-    return await _page(
-        request, services, token, link, status=status_of(answer), receipt=told(answer), given=shown_again
-    )
+    if link is None or is_dead(link, services):
+        return await dead_link(request, link)
+    page = await _page(request, services, token, link)
+    if page.visitor.barred is not None:
+        return await page.show(Outcome(status=403))
+    try:
+        action = await page.read(form)
+        if page.visitor.wants_code:
+            await _require_code(services, token, form)
+    except NotFilledIn as missing:
+        page = await _page(request, services, token, await _link(services, token) or link)  # with one try less
+        return await page.show_again(form, missing)
+    return await page.do(action, form)
 
 
 async def _link(services: Services, token: str) -> ApprovalLinkRow | None:
@@ -55,52 +74,59 @@ async def _link(services: Services, token: str) -> ApprovalLinkRow | None:
         return await approvals.link(session, token_hash(token))
 
 
-async def _page(  # noqa: PLR0913  what differs between asking, asking again and answering
-    request: Request,
-    services: Services,
-    token: str,
-    link: ApprovalLinkRow,
-    *,
-    status: int = 200,
-    problem: str = "",
-    receipt: Notice | None = None,
-    given: str | None = None,
-) -> Response:
+async def _page(request: Request, services: Services, token: str, link: ApprovalLinkRow) -> ApprovalPage:
+    has_tries = link.wrong_codes < approvals.MOST_WRONG_CODES
+    is_code = link.level == LinkLevel.CODE
     async with services.database.reading() as session:
-        asked = await question(session, link.approval_id)
-    content = page_content(asked, services, link.person)
-    if receipt is not None and given is None:
-        content["may_answer"] = False
-    return render(
-        request,
-        "approve_link.html",
-        http_status=status,
-        **content,
-        person=link.person,
-        via_group=link.approver.removeprefix("group:") if link.approver.startswith("group:") else "",
-        action=f"/approve/{token}",
-        receipt=receipt,
-        problem=problem,
-        given=given or "",
+        person = await people.person(session, link.person)
+    visitor = Visitor(
+        author=Author(
+            person=person,
+            channel=Channel.LINK,
+            proof=Proof.CODE if is_code and has_tries else Proof.LINK,
+            is_manager=False,
+        ),
+        path=f"/approve/{token}",
+        wants_code=is_code and has_tries,
+        barred=await _somebody_else(request, services, person),
+        weak_because=_NO_TRIES if is_code and not has_tries else "",
     )
+    via_group = link.approver.removeprefix("group:") if link.approver.startswith("group:") else ""
+    return ApprovalPage(request, link.approval_id, visitor, "approve_link.html", content={"via_group": via_group})
 
 
-def _no_link(request: Request, link: ApprovalLinkRow | None) -> Response:
-    """One page for every link that leads nowhere; it tells nothing about any release."""
-    if link is None:
-        return render(
-            request,
-            "error.html",
-            http_status=404,
-            status=404,
-            title="This link is not valid",
-            detail="Open it exactly as it stands in your mail. It may have been cut at the end of a line.",
-            trace_id=None,
-        )
-    detail = "The time to answer is over. If your answer is still wanted, you will be asked again by mail."
-    return render(
-        request, "error.html", http_status=410, status=410, title="This link has expired", detail=detail, trace_id=None
+async def _somebody_else(request: Request, services: Services, person: Person) -> Notice | None:
+    """That the browser is signed in as another person: the link was forwarded."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        return None
+    try:
+        caller = await caller_by_cookie(services, cookie)
+    except NotAuthenticated:
+        return None
+    async with services.database.reading() as session:
+        signed_in = await person_of(session, caller)
+    if is_one_of(signed_in.addresses, person.addresses):
+        return None
+    message = (
+        f"You are signed in as {caller.subject}, and this link answers for {person.address} only. "
+        f"If you are {person.address}, sign out first. If you are asked yourself, answer in the console."
     )
+    return Notice("warn", "user", f"This link was mailed to {person.address}", message)
+
+
+async def _require_code(services: Services, token: str, form: Form) -> None:
+    """Count the try, then compare. Raises NotFilledIn for what can be no code, which costs no try, and WrongCode."""
+    typed = "".join(form.text("code", 20).split())
+    if not _CODE.fullmatch(typed):
+        raise NotFilledIn(_SIX_DIGITS)
+    async with services.database.transaction() as session:
+        if not await approvals.try_code(session, token_hash(token)):
+            raise WrongCode(_NO_TRIES)
+    if not services.link_codes.is_code(token, typed):
+        raise WrongCode("These are not the six digits from your mail; nothing was sent.")
+    async with services.database.transaction() as session:
+        await approvals.right_code(session, token_hash(token))
 
 
 def _require_own_page(request: Request) -> None:

@@ -21,6 +21,7 @@ class Change:
     is_same: bool
     digest: str
     detail: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,22 @@ def _change(alias: str, old: PinnedArtifact | None, new: PinnedArtifact | None) 
         is_same=old is not None and new is not None and old.digest == new.digest,
         digest=pin.digest,
         detail=_detail(old, new),
+        url=(new.url or "") if new else "",
     )
 
 
 def _detail(old: PinnedArtifact | None, new: PinnedArtifact | None) -> str:
-    """Branch and commit of what comes; a change under an unchanged version number is what nobody expects."""
+    """Branch and commits of what comes; a change under an unchanged version number is what nobody expects."""
     if new is None or (old is not None and old.digest == new.digest):
         return ""
     is_rebuilt = old is not None and old.version == new.version
-    parts = [new.branch or "", (new.commit or "")[:10], "other bytes" if is_rebuilt else ""]
+    parts = [new.branch or "", _commits(old, new), "other bytes" if is_rebuilt else ""]
     return ", ".join(part for part in parts if part)
+
+
+def _commits(old: PinnedArtifact | None, new: PinnedArtifact) -> str:
+    """From the commit that is there to the one that comes, as far as they are known."""
+    if not new.commit:
+        return ""
+    before = old.commit if old else None
+    return f"{before[:10]} → {new.commit[:10]}" if before and before != new.commit else new.commit[:10]

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from api.pages.rendering import render
 
 _NOT_PAGES = ("/api/", "/schemas/", "/static/", "/healthz", "/readyz", "/version", "/metrics", "/openapi.json")
+_FORMS_ON_THEMSELVES = "/approvals"
 _UNAUTHORIZED = 401
 _OUR_FAULT = 500
 
@@ -45,7 +46,7 @@ def _sentence(text: str) -> str:
 
 
 def _wanted(request: Request) -> str:
-    """Where to go after signing in: this page, or for a form that was sent the start."""
-    if request.method not in {"GET", "HEAD"}:
+    """Where to go after signing in: this page, or for a form that was sent the page it stands on."""
+    if request.method not in {"GET", "HEAD"} and not request.url.path.startswith(_FORMS_ON_THEMSELVES):
         return "/"
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -87,6 +88,9 @@ def _environment() -> Environment:
         "navigation": _navigation,
         "channel": wording.channel,
         "delivery": wording.delivery,
+        "mail_kind": wording.mail_kind,
+        "new_id": lambda: uuid4().hex,
+        "span_of": wording.span_of,
         "version": version("slipway"),
     }
     environment.filters |= {

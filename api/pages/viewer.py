@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from api.approval_views import ApprovalView
 from api.auth import SESSION_COOKIE, Caller
-from api.views import ApprovalView
+from domain.person import spelled
 from domain.refusal import NotAllowed
 from domain.role import Role
 
@@ -29,14 +30,18 @@ class SignedIn:
         return self.role.includes(Role.RELEASER)
 
     @property
+    def is_manager(self) -> bool:
+        return self.role.includes(Role.RELEASE_MANAGER)
+
+    @property
     def is_admin(self) -> bool:
         return self.role.includes(Role.ADMIN)
 
     def is_among(self, approval: ApprovalView) -> bool:
         """Whether this person's answer is awaited now."""
-        me = self.subject.strip().casefold()
+        me = spelled(self.subject)
         return any(
-            asked.is_asked_now and me in {member.strip().casefold() for member in asked.members}
+            asked.is_asked_now and me in {spelled(person) for person in (*asked.members, *asked.deputies)}
             for asked in approval.asked
         )
 

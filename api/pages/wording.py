@@ -5,11 +5,25 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup, escape
 
+from activities.notifications import LetterKind
 from domain.approval import Channel
 from domain.pipeline import Artifact, AzurePipelinesSource, JenkinsSource, LatestOf, UrlSource
 
-_CHANNELS = {Channel.LINK: "mail link", Channel.CONSOLE: "console", Channel.API: "API"}
-_DELIVERIES = {"sent": "sent", "pending": "not sent yet", "failed": "could not be sent"}
+_CHANNELS = {
+    Channel.LINK: "by mail link",
+    Channel.CONSOLE: "in the console",
+    Channel.API: "through the API",
+    Channel.EARLIER: "as for the stage before",
+}
+_DELIVERIES = {
+    "pending": "not sent yet",
+    "failed": "could not be sent",
+    "sent": "sent",
+    "deferred": "delayed",
+    "dropped": "not sent on by the mail service",
+    "delivered": "delivered",
+    "bounced": "came back",
+}
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 _KIB = 1024
 _TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
@@ -66,6 +80,17 @@ def channel(name: str) -> str:
 def delivery(state: str) -> str:
     """What became of a mail."""
     return _DELIVERIES.get(state, state)
+
+
+def mail_kind(kind: str) -> str:
+    """``reminder 2`` for ``reminder 2, round 1``; what asks for an answer is simply the mail."""
+    name = kind.partition(",")[0]
+    return name if name.startswith(LetterKind.REMINDER) else "mail"
+
+
+def span_of(seconds: int) -> str:
+    """``span`` of whole seconds."""
+    return span(timedelta(seconds=seconds))
 
 
 def version_rule(rule: str | LatestOf) -> str:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -14,23 +15,28 @@ import structlog
 import uvicorn
 from fakes.counting_orchestrator import CountingOrchestrator
 from fakes.seed import DEV, LINK_KEY, Seeded, Seeder
+from fastapi import FastAPI
 from playwright.async_api import Browser, async_playwright
 
-from activities.notifications import AskApprover, IssuedLink
+from activities.notifications import AskApprover, DeliveryStatus, IssuedLink
 from activities.records import ApprovalFact
 from api.app import create_app
 from api.auth import SESSION_COOKIE
 from api.services import Services
-from domain.approval import Approval
-from domain.approval_policy import ApprovalPolicy
-from domain.ids import split_approval_id
+from domain.approval import Approval, Moment, settle
+from domain.approval_policy import ApprovalPolicy, NobodyAsked
+from domain.ids import DeploymentId, split_approval_id
+from domain.person import Person
+from domain.release import ReleasePlan
 from domain.role import Role
-from storage import approvals, tokens
+from storage import approvals, groups, people, releases, tokens
 from storage.approvals import SqlApprovalLinks
 from storage.database import Database
+from storage.deliveries import SqlDeliveries, deliveries
 from storage.sealing import Sealing
 
 CHROMIUM = Path("/usr/bin/chromium")
+HAS_CHROMIUM = CHROMIUM.exists()
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 ORIGIN = "http://testserver"
@@ -45,8 +51,16 @@ class Console:
     seeder: Seeder
     seeded: Seeded
     browser: Callable[..., httpx2.AsyncClient]
+    application: FastAPI
 
-    async def sign_in(self, subject: str, role: Role = Role.VIEWER) -> httpx2.AsyncClient:
+    def serving(self, **changes: Any) -> FastAPI:
+        """The application, for the rest of the test with other settings."""
+        self.application.state.services = replace(self.services, **changes)
+        return self.application
+
+    async def sign_in(
+        self, subject: str, role: Role = Role.VIEWER, ago: timedelta = timedelta(0)
+    ) -> httpx2.AsyncClient:
         """A browser with a session of this person."""
         async with self.services.database.transaction() as session:
             _, value = await tokens.issue(
@@ -55,7 +69,7 @@ class Console:
                 subject=subject,
                 role=role,
                 expires_at=NOW + timedelta(hours=1),
-                now=NOW,
+                now=NOW - ago,
             )
         client = self.browser()
         client.cookies.set(SESSION_COOKIE, value)
@@ -81,6 +95,43 @@ class Console:
         approval = await self.approval()
         changed = ApprovalPolicy.model_validate(approval.policy.model_dump() | policy)
         await self.become(approval.model_copy(update={"policy": changed}))
+
+    async def ask_also(self, approval_id: str) -> None:
+        """Let another approval wait for the same people, with the plan of the release it belongs to."""
+        deployment, moment = split_approval_id(approval_id)
+        async with self.services.database.reading() as session:
+            row = await releases.get(session, deployment.release)
+        assert row is not None
+        digest = ReleasePlan.model_validate(row.plan).digest
+        approval = (await self.approval()).model_copy(update={"votes": (), "digest": digest})
+        fact = ApprovalFact(approval_id=approval_id, deployment=str(deployment), moment=moment, approval=approval)
+        await self.seeder.say(deployment.workflow_id, timedelta(0), fact)
+
+    async def record_automatic(self, stage: str) -> None:
+        """The record of an approval of this stage that nobody is asked for."""
+        deployment = DeploymentId(release=self.seeded.release, stage=stage, attempt=1)
+        policy = NobodyAsked()
+        approval = settle(Approval(policy=policy, asked=(), digest="", requesters=(DEV,), opened_at=NOW), NOW)
+        fact = ApprovalFact(
+            approval_id=f"{deployment}/before", deployment=str(deployment), moment=Moment.BEFORE, approval=approval
+        )
+        await self.seeder.say(deployment.workflow_id, timedelta(0), fact)
+
+    async def mailed(self, person: str, status: str, reason: str = "") -> None:
+        """What the mail service told of this person's mail."""
+        async with self.services.database.reading() as session:
+            rows = await deliveries(session, self.seeded.approval_id)
+        row = next(row for row in rows if row.person == person)
+        await SqlDeliveries(self.services.database).told(row.id, DeliveryStatus(status), reason)
+
+    async def know(self, address: str, *also: str) -> None:
+        """A person with further addresses."""
+        async with self.services.database.transaction() as session:
+            await people.put(session, Person(address=address, also=also), NOW)
+
+    async def put_group(self, name: str, members: tuple[str, ...]) -> None:
+        async with self.services.database.transaction() as session:
+            await groups.put(session, name, members)
 
     async def mail(self, person: str, **other: object) -> IssuedLink:
         """A link for this person, as it stands in their mail; its address is a path."""
@@ -128,7 +179,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Seeded]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A real Chromium, where one is installed."""
-    if not CHROMIUM.exists():
+    if not HAS_CHROMIUM:
         pytest.skip("needs chromium: apt-get install chromium")
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
@@ -141,7 +192,7 @@ async def address(console) -> AsyncIterator[str]:
     """The console behind a real HTTP server."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(replace(console.services, public_url=url))
+    app = console.serving(public_url=url)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield url
@@ -149,8 +200,14 @@ async def address(console) -> AsyncIterator[str]:
     await serving
 
 
+@pytest.fixture(scope="session")
+def application() -> FastAPI:
+    """Made once, which takes a while; each test puts services of its own into it."""
+    return create_app(cast("Services", None))
+
+
 @pytest.fixture
-async def console(tmp_path: Path, history: tuple[Path, Seeded]) -> AsyncIterator[Console]:
+async def console(tmp_path: Path, history: tuple[Path, Seeded], application: FastAPI) -> AsyncIterator[Console]:
     path, seeded = history
     shutil.copy(path, tmp_path / "console.db")
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/console.db")
@@ -163,16 +220,16 @@ async def console(tmp_path: Path, history: tuple[Path, Seeded]) -> AsyncIterator
         public_url=ORIGIN,
         clock=lambda: NOW,
     )
-    app = create_app(services)
+    application.state.services = services
     clients: list[httpx2.AsyncClient] = []
 
     def browser() -> httpx2.AsyncClient:
         headers = {"Accept": "text/html", "Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
-        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=ORIGIN, headers=headers)
+        client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=application), base_url=ORIGIN, headers=headers)
         clients.append(client)
         return client
 
-    yield Console(services, orchestrator, seeder, seeded, browser)
+    yield Console(services, orchestrator, seeder, seeded, browser, application)
     for client in clients:
         await client.aclose()
     await database.close()

@@ -1,27 +1,19 @@
 """The console in a real browser: wide and narrow, with script and without."""
 
-import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import uvicorn
 from fakes.seed import BO
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from activities.records import StageFact
-from api.app import create_app
 from api.auth import SESSION_COOKIE
 from domain.role import Role
 from domain.status import StageStatus
 from storage import logs
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 RUNNING = "webshop/41/prod-us/1/deploy/1/1"
 PAGES = [
     "/",
@@ -36,39 +28,15 @@ PAGES = [
     "/outbox",
 ]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs chromium: apt-get install chromium"),
-]
-
-
-@pytest.fixture
-async def address(console) -> AsyncIterator[str]:
-    """The console behind a real HTTP server."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(replace(console.services, public_url=url))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield url
-    server.should_exit = True
-    await serving
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        await browser.close()
+pytestmark = pytest.mark.browser
 
 
 @contextlib.asynccontextmanager
 async def _signed_in(
-    console, chromium: Browser, address: str, width: int = 1280, **more
+    console, browser: Browser, address: str, width: int = 1280, **more
 ) -> AsyncIterator[BrowserContext]:
     client = await console.sign_in(BO, Role.ADMIN)
-    context = await chromium.new_context(viewport={"width": width, "height": 800}, **more)
+    context = await browser.new_context(viewport={"width": width, "height": 800}, **more)
     cookie = {"name": SESSION_COOKIE, "value": client.cookies[SESSION_COOKIE], "url": address}
     await context.add_cookies([cookie])
     yield context
@@ -87,9 +55,9 @@ async def _opened(context: BrowserContext, address: str) -> tuple[Page, list[str
 
 
 @pytest.mark.parametrize("width", [1280, 375, 320])
-async def test_every_page_fits_and_nothing_is_complained_about(console, chromium, address, width):
+async def test_every_page_fits_and_nothing_is_complained_about(console, browser, address, width):
     """No sideways scrolling, no script error, nothing the content policy forbids."""
-    async with _signed_in(console, chromium, address, width) as context:
+    async with _signed_in(console, browser, address, width) as context:
         page, complaints = await _opened(context, address)
         for path in [*PAGES, console.seeded.links[BO]]:
             await page.goto(address + path)
@@ -99,9 +67,9 @@ async def test_every_page_fits_and_nothing_is_complained_about(console, chromium
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-async def test_a_mailed_link_is_answered(console, chromium, address, script):
+async def test_a_mailed_link_is_answered(console, browser, address, script):
     """Nothing is pre-set, and the browser itself insists on a choice."""
-    context = await chromium.new_context(java_script_enabled=script, viewport={"width": 375, "height": 800})
+    context = await browser.new_context(java_script_enabled=script, viewport={"width": 375, "height": 800})
     page, complaints = await _opened(context, address + console.seeded.links[BO])
     assert 0 == await page.locator("input[name=choice]:checked").count()
     await page.get_by_role("button", name="Send answer").click()
@@ -112,13 +80,13 @@ async def test_a_mailed_link_is_answered(console, chromium, address, script):
     await expect(page.get_by_role("status")).to_contain_text("Your answer was counted")
     await page.reload()
     await expect(page.locator("main")).to_contain_text("looks good")
-    assert (1, []) == (len({vote.vote_id for vote in console.orchestrator.votes}), complaints)
+    assert (1, []) == (len({vote.action_id for vote in console.orchestrator.votes}), complaints)
     await context.close()
 
 
-async def test_one_signs_in_starts_a_release_and_signs_out_without_script(console, chromium, address):
+async def test_one_signs_in_starts_a_release_and_signs_out_without_script(console, browser, address):
     """The forms are all there is to it."""
-    async with _signed_in(console, chromium, address, java_script_enabled=False) as context:
+    async with _signed_in(console, browser, address, java_script_enabled=False) as context:
         page, complaints = await _opened(context, f"{address}/pipelines/webshop")
         await page.get_by_label("Version of app").fill("3.0.0")
         await page.get_by_role("button", name="Start release").click()
@@ -128,9 +96,9 @@ async def test_one_signs_in_starts_a_release_and_signs_out_without_script(consol
         assert [] == complaints
 
 
-async def test_a_release_page_renews_itself_and_leaves_the_reader_alone(console, chromium, address):
+async def test_a_release_page_renews_itself_and_leaves_the_reader_alone(console, browser, address):
     """What changed is swapped; what was opened stays open, and nothing scrolls."""
-    async with _signed_in(console, chromium, address) as context:
+    async with _signed_in(console, browser, address) as context:
         page, complaints = await _opened(context, f"{address}/releases/webshop/41")
         steps = page.locator("#stage-test details").filter(has_text="step runs")
         await steps.locator("summary").click()
@@ -142,11 +110,11 @@ async def test_a_release_page_renews_itself_and_leaves_the_reader_alone(console,
         assert [] == complaints
 
 
-async def test_a_running_log_is_followed(console, chromium, address):
+async def test_a_running_log_is_followed(console, browser, address):
     """What script shows is what the page without script shows, and then goes on."""
     async with (
-        _signed_in(console, chromium, address, java_script_enabled=False) as plain,
-        _signed_in(console, chromium, address) as live,
+        _signed_in(console, browser, address, java_script_enabled=False) as plain,
+        _signed_in(console, browser, address) as live,
     ):
         still, _ = await _opened(plain, f"{address}/logs/{RUNNING}")
         page, complaints = await _opened(live, f"{address}/logs/{RUNNING}")
@@ -167,9 +135,9 @@ async def _append(console, data: bytes) -> None:
         await logs.append(session, RUNNING, await logs.size(session, RUNNING), data)
 
 
-async def test_times_are_told_in_the_readers_zone(console, chromium, address):
+async def test_times_are_told_in_the_readers_zone(console, browser, address):
     """With UTC at hand."""
-    async with _signed_in(console, chromium, address, timezone_id="Asia/Tokyo", locale="en-GB") as context:
+    async with _signed_in(console, browser, address, timezone_id="Asia/Tokyo", locale="en-GB") as context:
         page, _ = await _opened(context, f"{address}/releases/webshop/40")
         time = page.locator("#summary time").first
         await expect(time).to_have_text("20 Nov 2026, 23:05")

@@ -8,15 +8,15 @@ from fakes.seed import BO, PIPELINE, Seeder
 
 from activities.notifications import Letter
 from activities.records import ApprovalFact, DeploymentFact, Event, JobFact, ReleaseFact, StageFact, StepFact
-from domain.approval import Approval, Asked, Channel, Choice, CountedVote, Vote
-from domain.approval_policy import ApprovalPolicy
+from domain.approval import Approval, Asked, Channel, Choice, CountedVote, Happening, Vote
+from domain.approval_policy import ApprovalPolicy, AtLeast
 from domain.artifact import PinnedArtifact
 from domain.ids import ReleaseId
 from domain.release import ReleasePlan
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 from storage import agents, logs, pipelines, releases
-from storage.approvals import SqlApprovalLinks
+from storage.deliveries import SqlDeliveries
 from storage.mails import SqlOutbox
 from storage.token_hash import token_hash
 
@@ -51,11 +51,15 @@ async def _hostile_release(console) -> str:
         variables={"log_level": HOSTILE},
         artifacts=(pin,),
     )
-    policy = ApprovalPolicy(approvers=(BO, QUOTED), instructions=HOSTILE)
-    vote = Vote(vote_id="v", voter=HOSTILE, choice=Choice.APPROVE, digest="", comment=HOSTILE, channel=Channel.API)
+    policy = ApprovalPolicy(approvers=(BO, QUOTED), need=AtLeast(at_least=2), instructions=HOSTILE)
+    vote = Vote(action_id=HOSTILE, by=HOSTILE, choice=Choice.APPROVE, digest="", comment=HOSTILE, channel=Channel.API)
     approval = Approval(
         policy=policy,
-        asked=(Asked(approver=BO, members=(BO,)), Asked(approver=QUOTED, members=(HOSTILE,))),
+        asked=(
+            Asked(approver=BO, members=(BO,), deputies=(QUOTED,), instead_of=HOSTILE),
+            Asked(approver=QUOTED, members=(HOSTILE,)),
+        ),
+        history=(Happening(at=now, text=HOSTILE, by=HOSTILE),),
         digest=plan.digest,
         requesters=(HOSTILE,),
         opened_at=now,
@@ -69,8 +73,11 @@ async def _hostile_release(console) -> str:
         await logs.append(session, f"{DEPLOYMENT}/deploy/1/1", 0, HOSTILE.encode())
         await _hostile_agent(session, now)
     await _facts(console.seeder, approval, pin)
-    issuer = SqlApprovalLinks(database, bytes(32), "")
-    return await issuer.issue(f"{DEPLOYMENT}/before", BO, BO, now + timedelta(days=1))
+    deliveries = SqlDeliveries(database)
+    claim = await deliveries.claim(f"{DEPLOYMENT}/before", BO, f"reminder {HOSTILE}")
+    assert claim is not None
+    await deliveries.failed(claim.delivery_id, HOSTILE, for_good=True)
+    return (await console.mail(BO, approval_id=f"{DEPLOYMENT}/before", approver=BO)).url
 
 
 async def _hostile_agent(session, now) -> None:

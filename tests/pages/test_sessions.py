@@ -1,13 +1,11 @@
 """Signing in and out."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import httpx2
 import pytest
 from pydantic import SecretStr
 
-from api.app import create_app
 from api.auth import SESSION_COOKIE
 from api.pages.sessions import local_path
 from domain.role import Role
@@ -39,7 +37,7 @@ async def test_a_pasted_token_becomes_a_session_of_its_own(console):
 
 async def test_the_cookie_is_secure_where_the_console_is(console):
     """Under an https address it never travels in the clear."""
-    app = create_app(replace(console.services, public_url="https://slipway.example"))
+    app = console.serving(public_url="https://slipway.example")
     value = await _token(console)
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app), base_url="https://slipway.example"
@@ -50,7 +48,7 @@ async def test_the_cookie_is_secure_where_the_console_is(console):
 
 async def test_the_bootstrap_token_signs_the_first_admin_in(console):
     """There is nobody yet who could make a token."""
-    app = create_app(replace(console.services, bootstrap_token=SecretStr("first")))
+    app = console.serving(bootstrap_token=SecretStr("first"))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://testserver") as browser:
         headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
         await browser.post("/login", data={"token": "first"}, headers=headers)
@@ -168,6 +166,6 @@ async def test_an_origin_that_is_no_address_is_a_foreign_one(console):
     """It is compared, not taken apart."""
     headers = {"Origin": "http://["}
     async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=create_app(console.services)), base_url="http://testserver", headers=headers
+        transport=httpx2.ASGITransport(app=console.application), base_url="http://testserver", headers=headers
     ) as browser:
         assert 403 == (await browser.post("/login", data={"token": "x"})).status_code
