@@ -2,18 +2,23 @@
 
 import re
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
 from authoring.expectations import keys
 from authoring.loading import load
 from domain import pipeline as definitions
+from domain.approval import ReceiptKind
 from domain.approval_policy import ApprovalPolicy, AtLeast
 from domain.frozen import Frozen
+from settings import Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/user-guide/pipeline-file.md"
+GUIDE = ROOT / "docs/user-guide/approvals.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ONLY_FOR_STAND_INS = {"sendgrid_allow_http"}
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 MODELS = [ApprovalPolicy, AtLeast] + [
@@ -28,15 +33,42 @@ def blocks(page: Path) -> list[str]:
     return [text for text in BLOCK.findall(page.read_text()) if text.startswith("pipeline:")]
 
 
+def around(approval: str) -> str:
+    """A pipeline with this approval, which a page shows alone."""
+    jobs = "    jobs: [{job: deploy, steps: [{run: ./deploy.sh}]}]"
+    return f"pipeline: shown\nstages:\n  - stage: prod\n{jobs}\n    before:\n{indent(approval, 6 * ' ')}"
+
+
 SHOWN = [
     pytest.param(text, id=f"{page.relative_to(ROOT)}-{at}") for page in PAGES for at, text in enumerate(blocks(page))
 ]
+APPROVALS = [text for text in BLOCK.findall(GUIDE.read_text()) if text.startswith("approval:")]
 
 
 @pytest.mark.parametrize("text", SHOWN)
 def test_a_pipeline_that_is_shown_loads(text: str) -> None:
     """Nobody copies a mistake from us."""
     assert load(text, "shown.yaml").stages
+
+
+@pytest.mark.parametrize("approval", APPROVALS)
+def test_an_approval_that_is_shown_loads(approval: str) -> None:
+    """Also where its pipeline is left out."""
+    assert load(around(approval), "shown.yaml").stages[0].before.approval
+
+
+def test_every_receipt_is_explained() -> None:
+    """Whoever is told one finds what it means."""
+    rows = re.findall(r"^\| (`[^|]*) \|", GUIDE.read_text(), re.MULTILINE)
+    told = {kind for row in rows for kind in re.findall(r"`([a-z ]+)`", row)}
+    assert set() == {*ReceiptKind, "stored"} - told
+
+
+def test_every_setting_of_the_servers_is_explained() -> None:
+    """An operator reads what can be set, not the code."""
+    pages = "".join((ROOT / "docs/operator-guide" / name).read_text() for name in ("install.md", "mail.md"))
+    names = [f"SLIPWAY_{field.upper()}" for field in Settings.model_fields if field not in ONLY_FOR_STAND_INS]
+    assert [] == [name for name in names if f"`{name}`" not in pages]
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
