@@ -1,6 +1,7 @@
 """The way to the workflows, on a real Temporal server."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from fakes.release_world import World, plan_of, stage
@@ -13,14 +14,20 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities import search_attributes
 from api.orchestrator import NothingRuns, TemporalOrchestrator, TemporalUnavailable
-from domain.approval import Choice, Moment, ReceiptKind, Vote
+from domain.approval import Action, Approval, Choice, Moment, ReceiptKind, Verdict, Vote
+from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.ids import DeploymentId
+from domain.person import Requester
 from domain.status import ReleaseStatus, StageStatus
+from workflows.deployment import PlanChange
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
 APPROVAL = {"approval": {"approvers": ["ana@example.com"]}}
-PLAN = plan_of({"pipeline": "webshop", "stages": [stage("prod", before=APPROVAL)]})
+LEVEL = {"LEVEL": {"value": "info", "settable": True}}
+PLAN = plan_of({"pipeline": "webshop", "variables": LEVEL, "stages": [stage("prod", before=APPROVAL)]})
+BOTH = {"approval": {"approvers": ["ana@example.com", "ben@example.com"]}}
+TWO_ASKED = plan_of({"pipeline": "webshop", "stages": [stage("prod", before=BOTH)]})
 PROD = DeploymentId(release=PLAN.id, stage="prod", attempt=1)
 CONSOLE = "https://slipway.example.com"
 CANCEL = CancelRequest(by="rita@example.com", reason="enough")
@@ -39,7 +46,15 @@ async def client() -> AsyncIterator[Client]:
 
 
 def _vote(digest: str) -> Vote:
-    return Vote(vote_id="v-1", voter="ana@example.com", choice=Choice.APPROVE, digest=digest)
+    return Vote(action_id="v-1", by="ana@example.com", choice=Choice.APPROVE, digest=digest)
+
+
+async def _recorded(world: World, is_so: Callable[[Approval], bool]) -> Approval:
+    """The approval before prod, once what is recorded of it is so."""
+    async with asyncio.timeout(20):
+        while not is_so(world.tables.approvals()[f"{PROD}/before"]):
+            await asyncio.sleep(0.01)
+    return world.tables.approvals()[f"{PROD}/before"]
 
 
 async def test_a_release_is_started_once(client: Client) -> None:
@@ -55,7 +70,7 @@ async def test_votes_and_stops_reach_what_runs(client: Client) -> None:
     async with World(client).running() as world:
         await orchestrator.start_release(PLAN)
         approval = await world.open_approval(f"{PROD}/before")
-        receipt = await orchestrator.vote(PROD, Moment.BEFORE, _vote(approval.digest))
+        receipt = await orchestrator.act(PROD, Moment.BEFORE, _vote(approval.digest))
         assert receipt is not None
         assert ReceiptKind.COUNTED == receipt.kind
         handle = client.get_workflow_handle_for(ReleaseWorkflow.run, PLAN.id.workflow_id)
@@ -71,18 +86,92 @@ async def test_votes_and_stops_reach_what_runs(client: Client) -> None:
         await orchestrator.cancel_deployment(again, CANCEL)
         assert {"prod": StageStatus.CANCELED} == (await handle.result()).stages
         with pytest.raises(NothingRuns):
-            await orchestrator.vote(PROD, Moment.BEFORE, _vote(approval.digest))
+            await orchestrator.act(PROD, Moment.BEFORE, _vote(approval.digest))
+
+
+async def test_all_that_people_do_reaches_the_approval(client: Client) -> None:
+    """A vote taken back, a place given to somebody else, and the decision of a manager: each with its receipt."""
+    orchestrator = TemporalOrchestrator(client, CONSOLE)
+    ana, mona = "ana@example.com", "mona@example.com"
+    async with World(client).running() as world:
+        await orchestrator.start_release(TWO_ASKED)
+        digest = (await world.open_approval(f"{PROD}/before")).digest
+        actions: list[Action] = [
+            _vote(digest),
+            Withdrawal(action_id="w-1", by=ana, vote_id="v-1"),
+            Reassignment(action_id="r-1", by=ana, approver=ana, to="cy@example.com", members=("cy@example.com",)),
+            _vote(digest).model_copy(update={"action_id": "v-2"}),
+            Override(action_id="o-1", by=mona, choice=Choice.APPROVE, digest=digest, comment="all are ill"),
+        ]
+        receipts = [await orchestrator.act(PROD, Moment.BEFORE, action) for action in actions]
+        assert [
+            (ReceiptKind.COUNTED, Verdict.PENDING),
+            (ReceiptKind.DONE, Verdict.PENDING),
+            (ReceiptKind.DONE, Verdict.PENDING),
+            (ReceiptKind.NOT_AN_APPROVER, Verdict.PENDING),
+            (ReceiptKind.DONE, Verdict.APPROVED),
+        ] == [(receipt.kind, receipt.verdict) for receipt in receipts if receipt is not None]
+        end = await client.get_workflow_handle_for(ReleaseWorkflow.run, PLAN.id.workflow_id).result()
+        assert ReleaseStatus.SUCCEEDED == end.status
+
+
+async def test_a_change_of_the_plan_reaches_the_open_approval(client: Client) -> None:
+    """What was shown before is approved no more; who changed it is told to have requested it."""
+    orchestrator = TemporalOrchestrator(client, CONSOLE)
+    async with World(client).running() as world:
+        await orchestrator.start_release(PLAN)
+        before = await world.open_approval(f"{PROD}/before")
+        rita = Requester(name="rita@example.com", addresses=("rita@example.com",))
+        change = PlanChange(change_id="c-1", variables={"LEVEL": "debug"}, requester=rita)
+        for _ in range(2):
+            await orchestrator.change_plan(PLAN.id, change)
+        after = await _recorded(world, lambda approval: approval.digest != before.digest)
+        assert "rita@example.com" in after.requesters
+        told = await orchestrator.act(PROD, Moment.BEFORE, _vote(before.digest))
+        assert told is not None
+        assert ReceiptKind.PLAN_CHANGED == told.kind
+
+
+async def test_a_mail_that_came_back_reaches_the_approval(client: Client) -> None:
+    """It is in the approval's history, beside the person."""
+    orchestrator = TemporalOrchestrator(client, CONSOLE)
+    async with World(client).running() as world:
+        await orchestrator.start_release(PLAN)
+        await world.open_approval(f"{PROD}/before")
+        await orchestrator.mail_bounced(PROD, Moment.BEFORE, "ana@example.com", "no such user")
+        told = await _recorded(world, lambda approval: bool(approval.history))
+    assert "no mail reaches ana@example.com: no such user" == told.history[0].text
+
+
+async def test_an_action_without_a_worker_is_stored(client: Client) -> None:
+    """No receipt, but no loss either: it counts when a worker is there."""
+    orchestrator = TemporalOrchestrator(client, CONSOLE)
+    world = World(client)
+    # Without a cache no task waits for the worker that knew the workflow.
+    async with world.running(max_cached_workflows=0):
+        await orchestrator.start_release(PLAN)
+        digest = (await world.open_approval(f"{PROD}/before")).digest
+    assert await orchestrator.act(PROD, Moment.BEFORE, _vote(digest)) is None
+    async with world.running(max_cached_workflows=0):
+        decided = await _recorded(world, lambda approval: approval.verdict.is_final)
+    assert (Verdict.APPROVED, "ana@example.com") == (decided.verdict, decided.decided_by)
 
 
 async def test_what_does_not_run_takes_no_messages(client: Client) -> None:
     """Told apart from Temporal being away."""
     orchestrator = TemporalOrchestrator(client, CONSOLE)
     with pytest.raises(NothingRuns):
-        await orchestrator.vote(PROD, Moment.BEFORE, _vote("d" * 64))
+        await orchestrator.act(PROD, Moment.BEFORE, _vote("d" * 64))
     with pytest.raises(NothingRuns):
         await orchestrator.cancel_release(PLAN.id, CANCEL)
     with pytest.raises(NothingRuns):
         await orchestrator.cancel_deployment(PROD, CANCEL)
+    with pytest.raises(NothingRuns):
+        await orchestrator.change_plan(
+            PLAN.id, PlanChange(change_id="c-1", variables={}, requester=Requester(name="rita@example.com"))
+        )
+    with pytest.raises(NothingRuns):
+        await orchestrator.mail_bounced(PROD, Moment.BEFORE, "ana@example.com", "no such user")
     assert await orchestrator.is_healthy()
 
 
