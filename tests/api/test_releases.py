@@ -5,6 +5,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 from fakes.api_world import NOW, PIPELINE, World
+from fakes.asked_approval import ANA, PROD, RITA, ask
 from sqlalchemy import event
 
 from activities.records import (
@@ -16,10 +17,13 @@ from activities.records import (
     StageFact,
     StepFact,
 )
-from domain.approval import Approval, Asked
-from domain.approval_policy import ApprovalPolicy
-from domain.ids import DeploymentId
+from domain.approval import Approval, Asked, settle
+from domain.approval_policy import ApprovalPolicy, NobodyAsked
+from domain.ids import DeploymentId, ReleaseId
+from domain.person import Person, Requester
+from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
+from storage import people
 
 NEW = {"pipeline": "webshop"}
 TEST = DeploymentId.parse("webshop/1/test/1")
@@ -269,6 +273,156 @@ async def test_a_deployment_is_canceled_by_its_workflow(world: World, releaser: 
     assert [str(TEST)] == [what for what, _ in world.orchestrator.canceled]
 
 
+async def test_who_cancels_is_told_what_happens(world: World, releaser: httpx2.AsyncClient) -> None:
+    """In words: what is stopped, what never starts, whose answer is no longer needed."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    await _recorded(world)
+    running = await releaser.post("/releases/webshop/1/cancel", json={})
+    assert (
+        "Release webshop/1 is being canceled: what runs in test is stopped; nothing is deployed to prod."
+        == running.json()["message"]
+    )
+    await ask(world)
+    waiting = await releaser.post(f"/deployments/{PROD}/cancel", json={})
+    assert (
+        "Deployment webshop/1/prod/1 is being canceled: nothing is deployed to prod; 1 open approval is no longer "
+        "needed; what comes after prod does not start by itself." == waiting.json()["message"]
+    )
+
+
+@pytest.mark.parametrize("path", ["/releases/webshop/1/cancel", f"/deployments/{PROD}/cancel"])
+async def test_who_started_it_may_cancel_it(world: World, releaser: httpx2.AsyncClient, path: str) -> None:
+    """Also when they may start nothing any more, and by any address of theirs; others may not."""
+    await world.save()
+    async with world.services.database.transaction() as session:
+        await people.put(session, Person(address=RITA, also=("rita@old.example.com",)), NOW)
+    await releaser.post("/releases", json=NEW)
+    await ask(world)
+    async with world.calling(Role.RELEASE_MANAGER, "mona@example.com") as manager:
+        assert 202 == (await manager.post(path, json={})).status_code
+    async with world.calling(Role.VIEWER, "rita@old.example.com") as starter:
+        assert 202 == (await starter.post(path, json={})).status_code
+    assert ["canceled by mona@example.com", f"canceled by {RITA}"] == [str(r) for _, r in world.orchestrator.canceled]
+    async with world.calling(Role.APPROVER, ANA) as other:
+        answer = await other.post(path, json={})
+    assert (403, "NotAllowed") == (answer.status_code, answer.json()["error"])
+    assert "only who started it" in answer.json()["detail"]
+
+
+async def test_who_started_a_deployment_may_cancel_that_one_only(world: World) -> None:
+    """Not the release, which somebody else made."""
+    await world.save()
+    async with world.calling(Role.RELEASER, "otto@example.com") as otto:
+        await otto.post("/releases", json=NEW)
+    await ask(world)
+    async with world.calling(Role.VIEWER, RITA) as rita:
+        deployment = await rita.post(f"/deployments/{PROD}/cancel", json={})
+        release = await rita.post("/releases/webshop/1/cancel", json={})
+    assert (202, 403) == (deployment.status_code, release.status_code)
+
+
+async def test_a_service_releases_for_a_person(world: World, releaser: httpx2.AsyncClient) -> None:
+    """Its owner and that person are requesters, by all their addresses; what is shown is the service."""
+    await world.save()
+    async with world.services.database.transaction() as session:
+        await people.put(session, Person(address="dev@example.com", also=("dev@old.example.com",)), NOW)
+    async with world.calling(Role.RELEASER, "service:ci", owner="adam@example.com") as service:
+        answer = await service.post("/releases", json=NEW | {"requested_for": "Dev@old.example.com"})
+        await service.post("/releases/webshop/1/stages/test/deploy", json={"requested_for": "cleo@example.com"})
+    assert (201, "service:ci") == (answer.status_code, answer.json()["requested_by"])
+    (plan,) = world.orchestrator.started
+    assert ("adam@example.com", "dev@example.com", "dev@old.example.com") == plan.requester_addresses
+    ((_, request),) = world.orchestrator.deployed
+    assert ("service:ci", ("adam@example.com", "cleo@example.com")) == (
+        request.requested_by,
+        request.requester_addresses,
+    )
+    assert 422 == (await releaser.post("/releases", json=NEW | {"requested_for": "dev"})).status_code
+
+
+async def test_who_deploys_a_stage_is_a_requester_by_all_their_addresses(
+    world: World, releaser: httpx2.AsyncClient
+) -> None:
+    """So that none of them approves it."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    async with world.services.database.transaction() as session:
+        await people.put(session, Person(address="otto@example.com", also=("o@example.com",)), NOW)
+    async with world.calling(Role.RELEASER, "otto@example.com") as otto:
+        await otto.post("/releases/webshop/1/stages/test/deploy", json={})
+    ((_, request),) = world.orchestrator.deployed
+    assert ("otto@example.com", ("otto@example.com", "o@example.com")) == (
+        request.requested_by,
+        request.requester_addresses,
+    )
+
+
+async def test_variables_are_set_by_the_workflow(world: World, releaser: httpx2.AsyncClient) -> None:
+    """It is told who wants them, and why; the same change sent again is the same change."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    body = {"variables": {"LOG_LEVEL": "debug"}, "comment": "to find the leak", "change_id": "c-1"}
+    for _ in range(2):
+        answer = await releaser.post("/releases/webshop/1/variables", json=body)
+        assert (202, "webshop/1") == (answer.status_code, answer.json()["id"])
+    ((release, change),) = world.orchestrator.changed
+    assert ("webshop/1", {"LOG_LEVEL": "debug"}, "to find the leak") == (str(release), change.variables, change.comment)
+    assert Requester(name=RITA, addresses=(RITA,)) == change.requester
+    async with world.calling(Role.RELEASER, "otto@example.com") as otto:
+        await otto.post("/releases/webshop/1/variables", json=body)
+    assert 2 == len(world.orchestrator.changed), "another person's id is another id"
+
+
+async def test_a_release_that_did_not_start_yet_is_started_to_be_changed(
+    world: World, releaser: httpx2.AsyncClient
+) -> None:
+    """Nothing is answered with 202 that nobody hears."""
+    await world.save()
+    world.orchestrator.is_reachable = False
+    await releaser.post("/releases", json=NEW)
+    body = {"variables": {"LOG_LEVEL": "debug"}}
+    away = await releaser.post("/releases/webshop/1/variables", json=body)
+    world.orchestrator.is_reachable = True
+    taken = await releaser.post("/releases/webshop/1/variables", json=body)
+    assert (503, 202, 1) == (away.status_code, taken.status_code, len(world.orchestrator.changed))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"variables": {"REGION": "us"}}, (422, "VariableNotSettable")),
+        ({"variables": {"DB_PASSWORD": "guess"}}, (422, "VariableNotSettable")),
+        ({"variables": {}}, (422, "Invalid")),
+        ({"variables": {"LOG_LEVEL": 1}}, (422, "Invalid")),
+        ({"variables": {"LOG_LEVEL": "x"}, "change_id": "a b"}, (422, "Invalid")),
+    ],
+)
+async def test_what_may_not_be_set_changes_nothing(
+    world: World, releaser: httpx2.AsyncClient, body: dict[str, object], expected: tuple[int, str]
+) -> None:
+    """As when a release is made."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    answer = await releaser.post("/releases/webshop/1/variables", json=body)
+    assert expected == (answer.status_code, answer.json()["error"])
+    assert [] == world.orchestrator.changed
+
+
+async def test_a_release_that_is_over_is_not_changed(world: World, releaser: httpx2.AsyncClient) -> None:
+    """By its record; or, before that is written, by its workflow."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    body = {"variables": {"LOG_LEVEL": "debug"}}
+    world.orchestrator.ended.append(ReleaseId.parse("webshop/1"))
+    unwritten = await releaser.post("/releases/webshop/1/variables", json=body)
+    await _recorded(world, ReleaseStatus.SUCCEEDED)
+    written = await releaser.post("/releases/webshop/1/variables", json=body)
+    assert [(409, "NothingRuns"), (409, "AlreadyOver")] == [
+        (answer.status_code, answer.json()["error"]) for answer in (unwritten, written)
+    ]
+
+
 async def test_a_stage_is_deployed_again_from_where_the_release_ended(
     world: World, releaser: httpx2.AsyncClient
 ) -> None:
@@ -360,3 +514,35 @@ async def _statements(world: World, client: httpx2.AsyncClient) -> int:
     await client.get("/releases/webshop/1")
     event.remove(engine, "before_cursor_execute", note)
     return len([statement for statement in seen if statement.startswith("SELECT")])
+
+
+async def test_a_stage_that_asks_nobody_shows_so(world: World, releaser: httpx2.AsyncClient) -> None:
+    """Its automatic approval is with the deployment, and waits for nobody."""
+    await world.save()
+    await releaser.post("/releases", json=NEW)
+    await _recorded(world)
+    automatic = Approval(policy=NobodyAsked(), asked=(), digest="d" * 64, requesters=(RITA,), opened_at=NOW)
+    await world.record(
+        TEST.workflow_id,
+        ApprovalFact(
+            approval_id=f"{TEST}/before", deployment=str(TEST), moment="before", approval=settle(automatic, NOW)
+        ),
+    )
+    (deployment,) = (await releaser.get("/releases/webshop/1")).json()["deployments"]
+    assert [(True, "approved")] == [(one["is_automatic"], one["verdict"]) for one in deployment["approvals"]]
+    assert [] == (await releaser.get("/approvals")).json()["items"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/releases/{pipeline}/{number}/cancel",
+        "/releases/{pipeline}/{number}/variables",
+        "/releases/{pipeline}/{number}/stages/{stage}/deploy",
+        "/deployments/{pipeline}/{number}/{stage}/{attempt}/cancel",
+    ],
+)
+def test_the_document_tells_all_that_may_come_back(world: World, path: str) -> None:
+    """Accepted, and every way of being refused."""
+    responses = world.app.openapi()["paths"][f"/api/v1{path}"]["post"]["responses"]
+    assert {"202", "401", "403", "404", "409", "422", "503"} <= set(responses)
