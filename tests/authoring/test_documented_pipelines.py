@@ -1,4 +1,4 @@
-"""What the documentation shows is true: every pipeline in it loads, every key is explained."""
+"""What the documentation shows is true: every pipeline in it loads, every key is explained, every link leads there."""
 
 import re
 from pathlib import Path
@@ -31,6 +31,12 @@ MODELS = [ApprovalPolicy, AtLeast] + [
 def blocks(page: Path) -> list[str]:
     """The pipelines that a page shows whole."""
     return [text for text in BLOCK.findall(page.read_text()) if text.startswith("pipeline:")]
+
+
+def anchors(page: Path) -> set[str]:
+    """Where a link may lead on a page."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
 
 
 def around(approval: str) -> str:
@@ -75,6 +81,19 @@ def test_every_setting_of_the_servers_is_explained() -> None:
 def test_an_example_loads(file: Path) -> None:
     """They run as they stand."""
     assert load(file.read_text(), file.name).stages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_there(page: Path) -> None:
+    """To a file that exists, and to a heading that it has."""
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text())
+    lost = [
+        (file, heading)
+        for file, heading in links
+        if not (target := (page.parent / file if file else page)).exists()
+        or (heading and heading not in anchors(target))
+    ]
+    assert [] == lost
 
 
 def test_the_reference_shows_pipelines() -> None:
