@@ -62,7 +62,7 @@ def list_all(  # noqa: PLR0913, PLR0917  each is an option of the command
         mine="true" if mine else None,
         pipeline=pipeline,
         stage=stage,
-        group=group,
+        group=group.removeprefix("group:") if group else None,
         verdict=verdict,
         limit=limit,
         cursor=cursor,

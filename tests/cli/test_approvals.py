@@ -36,10 +36,11 @@ def test_the_inbox_lists_mine(api: ApiServer, run) -> None:
 
 @pytest.mark.usefixtures("approval")
 def test_the_list_is_narrowed_by_the_api(api: ApiServer, run) -> None:
-    """Every filter is passed on."""
-    run("approvals", "list", "--pipeline", "webshop", "--stage", "prod", "--group", "ops", "--verdict", "any")
+    """Every filter is passed on; a group may be written as in a policy."""
     expected = {"pipeline": "webshop", "stage": "prod", "group": "ops", "verdict": "any", "mine": "true", "limit": "50"}
-    assert expected == api.asked(LIST)[0].query
+    for group in ("ops", "group:ops"):
+        run("approvals", "list", "--pipeline", "webshop", "--stage", "prod", "--group", group, "--verdict", "any")
+        assert expected == api.asked(LIST)[-1].query
 
 
 def test_a_long_list_says_how_to_go_on(api: ApiServer, run, approval) -> None:
