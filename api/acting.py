@@ -20,8 +20,10 @@ _TOLD_FOR_GOOD = {
     ReceiptKind.ALREADY_COUNTED,
     ReceiptKind.ALREADY_DECIDED,
     ReceiptKind.ALREADY_DONE,
+    ReceiptKind.COMMENT_MISSING,
     ReceiptKind.NOT_ALLOWED,
     ReceiptKind.NOT_AN_APPROVER,
+    ReceiptKind.PROOF_TOO_WEAK,
     ReceiptKind.REQUESTER_MAY_NOT_APPROVE,
     ReceiptKind.WITHDRAWN,
 }
