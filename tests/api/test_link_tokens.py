@@ -1,0 +1,28 @@
+"""Mailed links cannot be guessed, altered, used twice or too late, and stand nowhere but in their mail."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from fakes.api_world import api_world
+from trials.token_forgery import PARTS, Tried, try_all
+
+_GUESSES = 100_000
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Tried]:
+    """What every part came to; all in one application, which takes longer to make than most of them."""
+
+    async def go(folder: Path) -> dict[str, Tried]:
+        async with api_world(folder, migrated) as world:
+            return await try_all(world, 1, _GUESSES)
+
+    return asyncio.run(go(tmp_path_factory.mktemp("links")))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_no_forged_link_or_token_answers(tried: dict[str, Tried], name: str) -> None:
+    """And the true one does, in each part: otherwise nothing would be shown."""
+    assert () == tried[name].violations
+    assert tried[name].times > 0
