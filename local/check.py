@@ -131,6 +131,7 @@ class Form(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.found = False
+        self._is_over = False
         self.action = ""
         self.hidden: dict[str, str] = {}
         self.feed(page)
@@ -141,8 +142,11 @@ class Form(HTMLParser):
             self.action, self.hidden = attributes.get("action", ""), {}
         elif tag == "input" and attributes.get("name") == "choice":
             self.found = True
-        elif tag == "input" and attributes.get("type") == "hidden":
+        elif tag == "input" and attributes.get("type") == "hidden" and not self._is_over:
             self.hidden[attributes["name"]] = attributes.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_over = self._is_over or (tag == "form" and self.found)
 
 
 def _must_have_succeeded(release: Release) -> None:
@@ -152,7 +156,8 @@ def _must_have_succeeded(release: Release) -> None:
     artifacts = {artifact["alias"] for artifact in release["artifacts"]}
     if artifacts != _ARTIFACTS:
         raise Trouble(f"{release['id']} has the artifacts {sorted(artifacts)}, not {sorted(_ARTIFACTS)}")
-    approved = [a for d in release["deployments"] for a in d["approvals"] if a["verdict"] == "approved"]
+    asked = [a for d in release["deployments"] for a in d["approvals"] if not a["is_automatic"]]
+    approved = [a for a in asked if a["verdict"] == "approved"]
     if len(approved) != _APPROVALS:
         raise Trouble(f"{len(approved)} approvals were given, not {_APPROVALS}")
 

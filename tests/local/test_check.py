@@ -12,6 +12,7 @@ PAGE = b"""
 <form action="/logout" method="post"><input type="hidden" name="csrf" value="other"></form>
 <form method="post" action="/approve/t0ken"><input type="hidden" name="digest" value="d1gest">
 <input type="radio" name="choice" value="approve"><textarea name="comment"></textarea></form>
+<form action="/approve/t0ken" method="post"><input type="hidden" name="digest" value="another form's"></form>
 """
 HTML = {"Content-Type": "text/html"}
 
@@ -30,7 +31,9 @@ def memory(api: ApiServer) -> Memory:
 
 def release(*, status: str = "succeeded", verdict: str = "approved") -> dict[str, object]:
     """A release that has what the check wants."""
-    approvals = [{"id": f"webshop/1/prod/1/{moment}", "verdict": verdict} for moment in ("before", "after")]
+    asked = [{"id": f"webshop/1/prod/1/{moment}", "is_automatic": False} for moment in ("before", "after")]
+    nobody_asked = {"id": "webshop/1/test/1/before", "is_automatic": True, "verdict": "approved"}
+    approvals = [nobody_asked, *({**approval, "verdict": verdict} for approval in asked)]
     jobs = [{"steps": [{"run_id": "webshop/1/prod/1/deploy/1/1"}]}]
     return {
         "id": "webshop/1",
@@ -108,6 +111,6 @@ async def test_a_link_without_form_is_trouble(api: ApiServer) -> None:
 
 
 def test_the_form_that_asks_for_a_choice_is_found() -> None:
-    """Not the first one, such as signing out."""
+    """Not the first one, such as signing out, nor the last, such as letting somebody else answer."""
     form = Form(PAGE.decode())
     assert (True, "/approve/t0ken", {"digest": "d1gest"}) == (form.found, form.action, form.hidden)
