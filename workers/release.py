@@ -14,14 +14,12 @@ from temporalio.worker import Worker
 
 import process_log
 from activities.agents import Agents
-from activities.notifications import MailTransport, Notifications
+from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
 from domain.ids import RELEASE_QUEUE
 from integrations.artifact_sources import open_source
 from integrations.letters import HtmlLetters
-from integrations.sendgrid_mail import SendGridTransport
-from integrations.smtp_mail import SmtpServer, SmtpTransport, Tls
 from integrations.temporal import connect, register_search_attributes
 from settings import Settings
 from storage.agents import SqlAgentDirectory
@@ -34,6 +32,7 @@ from storage.mails import SqlOutbox
 from storage.manifests import SqlManifests
 from storage.records import SqlRecords
 from storage.sealing import Sealing
+from workers.mail_ways import first_way, second_way
 from workers.registry import WORKFLOWS, release_activities
 from workers.sandbox import shared
 
@@ -102,8 +101,8 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
         SqlApprovalLinks(database, bytes.fromhex(key), settings.public_url),
         HtmlLetters(settings.public_url),
         SqlDeliveries(database),
-        _transport(settings, database, sealing),
-        fallback=_smtp(settings) if settings.mail == "sendgrid" and settings.smtp_host else None,
+        first_way(settings, lambda: SqlOutbox(database, sealing, asyncio.get_running_loop())),
+        fallback=second_way(settings),
     )
     return release_activities(
         Records(SqlRecords(database)),
@@ -111,30 +110,6 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
         Agents(SqlAgentDirectory(database, utc_now)),
         notifications,
     )
-
-
-def _transport(settings: Settings, database: Database, sealing: Sealing) -> MailTransport:
-    if settings.mail == "outbox":
-        return SqlOutbox(database, sealing, asyncio.get_running_loop())
-    if settings.mail == "smtp":
-        return _smtp(settings)
-    return SendGridTransport(
-        settings.sendgrid_api_key,
-        settings.sendgrid_host,
-        settings.mail_from,
-        allow_http=settings.sendgrid_allow_http,
-    )
-
-
-def _smtp(settings: Settings) -> SmtpTransport:
-    server = SmtpServer(
-        host=settings.smtp_host,
-        port=settings.smtp_port,
-        tls=Tls(settings.smtp_tls),
-        user=settings.smtp_user,
-        password=settings.smtp_password,
-    )
-    return SmtpTransport(server, settings.mail_from)
 
 
 def main() -> None:
