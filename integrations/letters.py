@@ -66,7 +66,7 @@ class HtmlLetters:
         return self._letter("unreachable", values, person, delivery_id)
 
     def _letter(self, template: str, values: Mapping[str, Any], person: str, delivery_id: str) -> Letter:
-        values = {**values, "public_url": self._public_url, "subject": _cut(values["subject"])}
+        values = {**values, "public_url": self._public_url, "subject": _subject(values["subject"])}
         return Letter(
             delivery_id=delivery_id,
             to=person,
@@ -145,5 +145,7 @@ def _one_line(text: str) -> str:
     return " ".join(_printable(text).split())
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST_SUBJECT else line[: _LONGEST_SUBJECT - 1] + "…"
+def _subject(line: str) -> str:
+    """Not too long, and without the mark by which mail programs know text that they must decode first."""
+    plain = line.replace("=?", "= ?")
+    return plain if len(plain) <= _LONGEST_SUBJECT else plain[: _LONGEST_SUBJECT - 1] + "…"

@@ -53,7 +53,8 @@ HOSTILE = (
     "a\x00b\x85c\u2028d",
     "half a \ud83d character",
     "</style><style>*{display:none}",
-    "=?utf-8?q?=0ABcc:_eve=40example.com?=",
+    "=?utf-8?q?=0D=0ABcc:_eve=40example.com?=",
+    "=?utf-8?b?DQpCY2M6IGV2ZUBleGFtcGxlLmNvbQ==?=",
 )
 
 
@@ -238,7 +239,7 @@ def stays_words(writing: Callable[..., Letter], field: str, hostile: str, **valu
     assert {tag for tag, _ in after.tags} <= {tag for tag, _ in before.tags}
     assert set(before.links) == set(after.links)
     assert not any(name.startswith("on") for _, attributes in after.tags for name in attributes)
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202e]", letter.subject)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202e]|=\?", letter.subject)
     assert not re.search(r"[\x00\x07\x1b\x85\r\u2028\u202e]", letter.text + letter.html)
     for line in ("Review and answer:", "Open the approval:", "--"):
         assert usual.text.splitlines().count(line) == letter.text.splitlines().count(line)

@@ -180,6 +180,7 @@ def test_the_package_does_log_the_key_when_it_is_let(sendgrid_world, caplog):
         {"subject": "Hi\nBcc: eve@example.com"},
         {"subject": "Hi\u2028there"},
         {"subject": " "},
+        {"subject": "=?utf-8?q?=0D=0ABcc:_eve=40example.com?="},
         {"subject": "half a \ud83d character"},
         {"to": "an\ud83da@example.com"},
         {"to": "ana@example.com\r\nBcc: eve@example.com"},

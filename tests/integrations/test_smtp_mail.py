@@ -9,10 +9,13 @@ from email.message import EmailMessage
 import pytest
 from fakes.certificate import Certified, certified
 from fakes.smtp_server import PASSWORD, USER, SmtpFault, SmtpState, smtp_server
+from hypothesis import given
+from hypothesis.strategies import text
 from pydantic import SecretStr
 
 from activities.notifications import Letter, MailNotTaken, MailRefused, SenderRefused
-from integrations.smtp_mail import SmtpServer, SmtpTransport, Tls
+from integrations.envelope import check
+from integrations.smtp_mail import SmtpServer, SmtpTransport, Tls, _recipient
 
 LETTER = Letter(
     delivery_id="d-1",
@@ -23,6 +26,8 @@ LETTER = Letter(
 )
 
 PUBLIC_CERTIFICATES = ssl.create_default_context()  # which takes a while, and is what a transport makes by itself
+SMTP_ON_THIS_MACHINE = SmtpTransport(SmtpServer(host="localhost", tls=Tls.NONE), "Slipway <slipway@example.com>")
+HEADERS = b"From To Subject Date Message-ID Auto-Submitted MIME-Version Content-Type".split()
 
 
 @pytest.fixture
@@ -212,6 +217,7 @@ def test_without_a_way_of_signing_in_the_sender_is_refused(server):
         {"subject": "Hi\nBcc: eve@example.com"},
         {"subject": "Hi\u2028there"},
         {"subject": " "},
+        {"subject": "=?utf-8?q?=0D=0ABcc:_eve=40example.com?="},
         {"subject": "half a \ud83d character"},
         {"to": "an\ud83da@example.com"},
         {"to": "ana@example.com\r\nRCPT TO:<eve@example.com>"},
@@ -232,6 +238,37 @@ def test_line_breaks_second_recipients_and_odd_addresses_are_refused(server, cha
     assert not server.told
 
 
+ODD = text("=?_-:;,.()[]<>@\"'\\/%&\r\n\t äß\u2028abQq8utf", max_size=40)
+
+
+@given(
+    subject=text(max_size=180) | ODD,
+    person=text("ab._+=?'-()", max_size=20) | ODD,
+    domain=text("ab.-ä[]()", max_size=20) | ODD,
+)
+def test_no_subject_or_address_adds_a_header(subject, person, domain):
+    """Whatever it is made of, it is refused, or arrives as it was with the headers that we meant and no other."""
+    letter = LETTER.model_copy(update={"subject": subject, "to": f"{person}@{domain}"})
+    try:
+        check(letter)
+        recipient = _recipient(letter.to)
+    except MailRefused:
+        return
+    wire = SMTP_ON_THIS_MACHINE._message(letter, recipient).as_bytes()
+    names = [
+        line.partition(b":")[0] for line in wire.partition(b"\r\n\r\n")[0].split(b"\r\n") if line[:1] not in b" \t"
+    ]
+    assert HEADERS == names
+    assert subject.split() == email.message_from_bytes(wire, policy=email.policy.default)["Subject"].split()
+
+
+def test_the_package_does_decode_what_looks_encoded():
+    """The reason for one of the refusals above; when this one fails, the guard may go."""
+    letter = LETTER.model_copy(update={"subject": "=?utf-8?b?DQpCY2M6IGV2ZUBleGFtcGxlLmNvbQ==?="})
+    wire = SMTP_ON_THIS_MACHINE._message(letter, _recipient(letter.to)).as_bytes()
+    assert b"\r\nBcc: eve@example.com\r\n" in wire
+
+
 def test_an_international_domain_is_spelt_for_servers(server):
     """On the envelope and in the header alike."""
     transport(server).send(LETTER.model_copy(update={"to": "ana@exämple.com"}))
@@ -248,6 +285,8 @@ def test_an_international_domain_is_spelt_for_servers(server):
         (SmtpServer(host="localhost"), "slipway", "no mail address"),
         (SmtpServer(host="localhost"), "slipway@exämple.com", "plain ASCII"),
         (SmtpServer(host="localhost"), "Sl\nipway <slipway@example.com>", "no mail address"),
+        (SmtpServer(host="localhost"), "=?utf-8?q?=0D=0ABcc:_a=40b.c?= <slipway@example.com>", "no mail address"),
+        (SmtpServer(host="localhost"), "slip(w)ay@example.com", "mail address|plain ASCII"),
     ],
 )
 def test_impossible_settings_are_refused(server, sender, reason):
