@@ -1,10 +1,10 @@
 """What people are told at the top of an approval's page: why there is nothing to answer, and what became of theirs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.acting import Told
 from api.bulk_votes import BallotResult
-from domain.approval import Action, Receipt, ReceiptKind, Verdict, Vote
+from domain.approval import Action, Approval, Receipt, ReceiptKind, Verdict, Vote, describe
 from domain.approval_actions import Override, Reassignment, Withdrawal
 
 _TITLES = {
@@ -73,6 +73,18 @@ def status_of(given: Told) -> int:
     if given.receipt is None:
         return 202
     return 200 if given.receipt.stands or given.receipt.kind in _HARMLESS else 409
+
+
+def decided(approval: Approval) -> Notice:
+    """That it is, and how."""
+    title = "This approval has expired" if approval.verdict == Verdict.EXPIRED else "Already decided"
+    return Notice(*_TONES[approval.verdict], title, describe(approval))
+
+
+def outlook_notice(receipt: Receipt) -> Notice:
+    """Why there is nothing to answer. Whoever only looks has done nothing wrong."""
+    found = notice(receipt)
+    return replace(found, tone="idle") if found.tone == "warn" else found
 
 
 def told_of(result: BallotResult) -> Notice:

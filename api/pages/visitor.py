@@ -5,7 +5,7 @@ from datetime import datetime
 
 from api.acting import outlook
 from api.approval_actions import Author
-from api.pages.notices import Notice, notice
+from api.pages.notices import Notice, decided, outlook_notice
 from api.pages.question import Question
 from domain.answering import is_one_of
 from domain.answering import may_answer as may_answer_at_all
@@ -53,10 +53,13 @@ def offers(asked: Question, visitor: Visitor, now: datetime) -> Offers:
     if visitor.barred is not None:
         return Offers(notice=visitor.barred)
     approval = asked.approval
+    settled = settle(approval, now)
+    if settled.verdict.is_final:
+        return Offers(notice=decided(settled))
     receipt = outlook(approval, _trial(approval, visitor), now)
     may_answer = receipt.kind == ReceiptKind.COUNTED
-    why_not = None if may_answer else notice(receipt)
-    if settle(approval, now).verdict.is_final or is_requester(approval, visitor.addresses):
+    why_not = None if may_answer else outlook_notice(receipt)
+    if is_requester(approval, visitor.addresses):
         return Offers(notice=why_not)
     is_concerned = visitor.author.is_manager or may_answer_at_all(approval, visitor.addresses)
     if is_concerned and not approval.policy.accepts(visitor.author.proof):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from fakes.seed import BO
+from fakes.seed import ANA, BO
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from activities.records import StageFact
@@ -61,6 +61,7 @@ async def test_every_page_fits_and_nothing_is_complained_about(console, browser,
         page, complaints = await _opened(context, address)
         for path in [*PAGES, console.seeded.links[BO]]:
             await page.goto(address + path)
+            await page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true })")
             wide = await page.evaluate("document.documentElement.scrollWidth")
             assert (path, True) == (path, wide <= width)
         assert [] == complaints
@@ -82,6 +83,56 @@ async def test_a_mailed_link_is_answered(console, browser, address, script):
     await expect(page.locator("main")).to_contain_text("looks good")
     assert (1, []) == (len({vote.action_id for vote in console.orchestrator.votes}), complaints)
     await context.close()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+async def test_a_link_with_six_digits_is_answered_later_on(console, browser, address, script):
+    """The browser insists on the digits; the time is typed as UTC, whatever zone the reader is in."""
+    await console.ask(link="code")
+    link = await console.mail(BO, level="code")
+    context = await browser.new_context(java_script_enabled=script, timezone_id="Asia/Tokyo")
+    page, complaints = await _opened(context, address + link.url)
+    await page.get_by_text("The deployment may start.").click()
+    await page.get_by_text("Approve from a later time on").click()
+    await page.get_by_label("Not before").fill("2026-11-30T08:00")
+    await page.get_by_role("button", name="Send answer").click()
+    assert [] == console.orchestrator.votes
+    await page.locator("#code-answer").fill(f"{link.code[:3]} {link.code[3:]}")
+    await page.get_by_role("button", name="Send answer").click()
+    await expect(page.get_by_role("status")).to_contain_text("counts as approved from 2026-11-30 08:00 UTC on")
+    assert [] == complaints
+    await context.close()
+
+
+async def test_an_answer_is_handed_on_and_taken_back_without_script(console, browser, address):
+    """What is folded away unfolds by itself."""
+    context = await browser.new_context(java_script_enabled=False, viewport={"width": 375, "height": 800})
+    page, complaints = await _opened(context, address + console.seeded.links[ANA])
+    await page.get_by_text("Take my answer back…").click()
+    await page.get_by_text("my approval no longer counts").click()
+    await page.get_by_role("button", name="Take it back").click()
+    await expect(page.get_by_role("status")).to_contain_text("Your answer was taken back")
+    await page.get_by_text("Let somebody else answer…").click()
+    await page.get_by_label("Who is asked").fill("eve@example.com")
+    await page.get_by_role("button", name="Ask them instead").click()
+    await expect(page.get_by_role("status")).to_contain_text("eve@example.com is asked now")
+    assert [] == complaints
+    await context.close()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+async def test_several_are_answered_in_the_inbox(console, browser, address, script):
+    """Those that are ticked, and no others."""
+    await console.ask_also("webshop/40/prod-eu/1/after")
+    async with _signed_in(console, browser, address, width=375, java_script_enabled=script) as context:
+        page, complaints = await _opened(context, f"{address}/approvals")
+        await page.get_by_label("Answer webshop-40 to prod-eu").check()
+        await page.get_by_text("Every deployment that is ticked may go on.").click()
+        await page.get_by_role("button", name="Send answers").click()
+        await expect(page.get_by_role("status")).to_contain_text("Your answer was counted")
+        await expect(page.locator("#several")).not_to_contain_text("webshop-40")
+        await expect(page.locator("#several")).to_contain_text("webshop-41")
+        assert (1, []) == (len(console.orchestrator.votes), complaints)
 
 
 async def test_one_signs_in_starts_a_release_and_signs_out_without_script(console, browser, address):

@@ -169,3 +169,25 @@ async def test_an_origin_that_is_no_address_is_a_foreign_one(console):
         transport=httpx2.ASGITransport(app=console.application), base_url="http://testserver", headers=headers
     ) as browser:
         assert 403 == (await browser.post("/login", data={"token": "x"})).status_code
+
+
+async def test_the_form_keeps_where_one_wanted_to_go(console):
+    """Also when the token was wrong."""
+    browser = console.browser()
+    target = "/approvals/webshop/41/prod-eu/1/before"
+    for answer in (
+        await browser.get("/login", params={"next": target}),
+        await browser.post("/login", data={"token": "wrong", "next": target}),
+    ):
+        assert f'name="next" value="{target}"' in answer.text
+
+
+async def test_signing_in_again_ends_the_session_before(console):
+    """A copied cookie of an hour ago does not live on."""
+    browser = await console.sign_in("dev@example.com")
+    before = browser.cookies[SESSION_COOKIE]
+    assert 303 == (await browser.post("/login", data={"token": await _token(console)})).status_code
+    assert 200 == (await browser.get("/agents")).status_code
+    other = console.browser()
+    other.cookies.set(SESSION_COOKIE, before)
+    assert 303 == (await other.get("/agents")).status_code
