@@ -3,7 +3,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen
 
-.PHONY: up test check lint types imports unit stories test-browser bench histories format sync clean help
+.PHONY: up test check lint types imports unit stories test-browser bench soak histories format sync clean help
 
 help:           ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -43,6 +43,9 @@ test-browser: sync ## the tests that need chromium (apt-get install chromium)
 
 histories: sync ## record the histories that tests replay, as VERSION=...
 	PYTHONPATH=tests $(RUN) python tests/histories/record.py $(VERSION)
+
+soak: sync      ## the reliability trials at nightly amounts (ARGS="--seed 7 --amount-percent 10 --only vote_race")
+	PYTHONPATH=tests $(RUN) python -m trials $(ARGS)
 
 bench: sync     ## measure, as ratios in one run
 	$(RUN) python -m bench $(ARGS)

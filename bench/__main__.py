@@ -1,4 +1,4 @@
-"""``python -m bench [NAME ...]``: measure a whole installation on this machine. Takes two to three minutes."""
+"""``python -m bench [NAME ...]``: measure a whole installation on this machine. Takes about five minutes."""
 
 import sys
 

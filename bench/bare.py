@@ -11,7 +11,7 @@ import uuid
 from datetime import timedelta
 
 from temporalio import activity, workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 _QUEUE = "bench-bare"
@@ -65,3 +65,46 @@ async def seconds_for(address: str, releases: int) -> float:
         ]
         await asyncio.gather(*(handle.result() for handle in handles))
         return time.monotonic() - began
+
+
+@workflow.defn
+class BareCount:
+    """Counts signals, and says by query which it has counted."""
+
+    def __init__(self) -> None:
+        self._counted: list[str] = []
+
+    @workflow.run
+    async def run(self, wanted: int) -> None:
+        await workflow.wait_condition(lambda: len(self._counted) >= wanted)
+
+    @workflow.signal
+    def count(self, one: str) -> None:
+        self._counted.append(one)
+
+    @workflow.query
+    def is_counted(self, one: str) -> bool:
+        return one in self._counted
+
+
+async def seconds_for_signals(address: str, workflows: int, signals: int, at_once: int) -> float:
+    """How long it takes to send each of some workflows so many signals, with a query after each."""
+    client = await Client.connect(address)
+    turns = asyncio.Semaphore(at_once)
+    async with Worker(client, task_queue=_QUEUE, workflows=[BareCount], workflow_runner=UnsandboxedWorkflowRunner()):
+        handles = [
+            await client.start_workflow(BareCount.run, signals + 1, id=f"bare/{uuid.uuid4()}", task_queue=_QUEUE)
+            for _ in range(workflows)
+        ]
+
+        async def send(handle: WorkflowHandle[BareCount, None], one: str) -> None:
+            async with turns:
+                await handle.signal(BareCount.count, one)
+                await handle.query(BareCount.is_counted, one)
+
+        began = time.monotonic()
+        await asyncio.gather(*(send(handle, str(one)) for one in range(signals) for handle in handles))
+        took = time.monotonic() - began
+        for handle in handles:
+            await handle.terminate()
+        return took

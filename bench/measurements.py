@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from bench.stack import Stack, until
 
 _MIB = 1024 * 1024
 _ENVIRONMENT = {"at_once": 1000}
+_CALM, _BUSY = "calm@localhost", "busy@localhost"
+_STAGES = 10
 
 
 def _stage(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -37,23 +40,106 @@ def throughput(stack: Stack, releases: int = 30) -> str:
     )
 
 
-def approval_latency(stack: Stack, votes: int = 30) -> str:
-    """From the POST of a vote to the first line of the first step, as the step's own clock tells."""
+def approval_latency(stack: Stack, votes: int = 20, few: int = 30, many: int = 1000) -> str:
+    """From the POST of a vote to the first line of the next step, as the step's own clock tells."""
     approval = {"approval": {"approvers": ["admin@localhost"], "requester_may_approve": True}}
     stack.apply("bench-approval", _stage({"run": "date +%s.%N"}, before=approval))
-    latencies = []
-    for _ in range(votes):
-        release = stack.release("bench-approval")
-        path = f"/approvals/{release}/test/1/before"
-        until(partial(_is_there, stack, path), 30)
-        digest = stack.view(release)["digest"]
-        began = time.time()
-        stack.ask("POST", path + "/votes", json={"choice": "approve", "comment": "", "digest": digest})
+    medians, told = [], []
+    for waiting in (few, many):
+        _let_wait(stack, waiting)
+        latencies = [_latency(stack) for _ in range(votes)]
+        medians.append(statistics.median(latencies))
+        cuts = statistics.quantiles(latencies, n=20)
+        told.append(f"with {waiting} approvals waiting p50 {medians[-1]:.0f} ms, p95 {cuts[18]:.0f} ms")
+    return f"vote to next step: {'; '.join(told)}; ratio {medians[1] / medians[0]:.2f} ({votes} votes each)"
+
+
+def _latency(stack: Stack) -> float:
+    release = stack.release("bench-approval")
+    path = f"/approvals/{release}/test/1/before"
+    until(partial(_is_there, stack, path), 30)
+    digest = stack.view(release)["digest"]
+    began = time.time()
+    stack.ask("POST", path + "/votes", json={"choice": "approve", "comment": "", "digest": digest})
+    stack.ended(release)
+    return 1000 * (float(stack.http.get(f"/api/v1/logs/{release}/test/1/deploy/1/1/text").text) - began)
+
+
+def _let_wait(stack: Stack, waiting: int) -> None:
+    """So many approvals in all: the first for two people, the others for one of them. Their mails are sent."""
+    before = {"approval": {"approvers": [_BUSY, *([] if stack.waiting else [_CALM])], "need": "any"}}
+    stages = [{**_stage({"run": "true"}, before=before), "stage": f"s{at}"} for at in range(_STAGES)]
+    stack.apply("bench-people", *stages)
+    made = [stack.release("bench-people") for _ in range((waiting - stack.waiting) // _STAGES)]
+    for release in made:
+        until(partial(_all_asked, stack, release), 300)
+    stack.waiting += len(made) * _STAGES
+
+
+def _all_asked(stack: Stack, release: str) -> bool:
+    approvals = [approval for one in stack.view(release)["deployments"] for approval in one["approvals"]]
+    mails = [asked["delivery"] for approval in approvals for asked in approval["asked"]]
+    return len(approvals) == _STAGES and not {None, "pending"} & set(mails)
+
+
+def vote_throughput(stack: Stack, approvals: int = 6, people: int = 50, at_once: int = 12) -> str:
+    """Votes of different people, each with its receipt, against bare signals with a query after each."""
+    names = [f"voter{number}@localhost" for number in range(people)]
+    headers = {name: {"authorization": f"Bearer {stack.token(name)}"} for name in names}
+    left_out = {"job": "deploy", "condition": "failed", "steps": [{"run": "true"}]}
+    stage = {**_stage(before={"approval": {"approvers": names}}), "jobs": [left_out]}
+    stack.apply("bench-votes", stage)
+    releases = [stack.release("bench-votes") for _ in range(approvals)]
+    paths = [f"/approvals/{release}/test/1/before" for release in releases]
+    for path in paths:
+        until(partial(_is_mailed, stack, path), 120)
+    bodies = {path: {"choice": "approve", "digest": stack.ask("GET", path)["digest"]} for path in paths}
+
+    def vote(path: str, name: str) -> str:
+        told = stack.ask("POST", path + "/votes", json=bodies[path], headers=headers[name])
+        return str(told["kind"])
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(at_once) as pool:
+        kinds = list(pool.map(vote, paths * people, [name for name in names for _ in paths]))
+    ours = time.monotonic() - began
+    for release in releases:
         stack.ended(release)
-        log = stack.http.get(f"/api/v1/logs/{release}/test/1/deploy/1/1/text").text
-        latencies.append(1000 * (float(log) - began))
-    cuts = statistics.quantiles(latencies, n=20)
-    return f"vote to first step: p50 {statistics.median(latencies):.0f} ms, p95 {cuts[18]:.0f} ms ({votes} votes)"
+    theirs = asyncio.run(bare.seconds_for_signals(stack.temporal_address, approvals, people, at_once))
+    return (
+        f"votes a second: Slipway {len(kinds) / ours:.0f}, bare Temporal {len(kinds) / theirs:.0f}, "
+        f"ratio {theirs / ours:.2f} ({len(kinds)} votes of {people} people, {at_once} at once; "
+        f"{kinds.count('stored')} told only that they are stored)"
+    )
+
+
+def _is_mailed(stack: Stack, path: str) -> bool:
+    return _is_there(stack, path) and not {None, "pending"} & {
+        asked["delivery"] for asked in stack.ask("GET", path)["asked"]
+    }
+
+
+def inbox_page(stack: Stack, looks: int = 20, few: int = 30, many: int = 1000) -> str:
+    """The first fifty of a person's inbox, by how many wait for that person."""
+    _let_wait(stack, few)
+    _let_wait(stack, many)
+    calm, busy = (_page_times(stack, name, looks) for name in (_CALM, _BUSY))
+    return (
+        f"a page of the inbox: {few} waiting {calm:.0f} ms, {many} waiting {busy:.0f} ms, "
+        f"ratio {busy / calm:.2f} (median of {looks})"
+    )
+
+
+def _page_times(stack: Stack, name: str, looks: int) -> float:
+    """The median, in milliseconds."""
+    headers = {"authorization": f"Bearer {stack.token(name)}"}
+    taken = []
+    for _ in range(looks):
+        began = time.monotonic()
+        page = stack.ask("GET", "/approvals?mine=true&limit=50", headers=headers)
+        taken.append(1000 * (time.monotonic() - began))
+        assert page["items"], "approvals wait for everybody who looks"
+    return statistics.median(taken)
 
 
 def step_overhead(stack: Stack, steps: int = 40) -> str:
@@ -116,4 +202,13 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-MEASUREMENTS = [throughput, approval_latency, step_overhead, log_throughput, waiting_memory]
+# What leaves approvals waiting comes last.
+MEASUREMENTS = [
+    throughput,
+    step_overhead,
+    log_throughput,
+    approval_latency,
+    inbox_page,
+    vote_throughput,
+    waiting_memory,
+]

@@ -19,12 +19,13 @@ _START_WITHIN_SECONDS = 90
 
 
 class Stack:
-    """``with Stack() as stack``: everything runs inside the block."""
+    """``with Stack() as stack``: everything runs inside the block. ``waiting`` approvals were left to wait."""
 
     def __init__(self) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="slipway-bench-")
         self.folder = Path(self._temporary.name) / "state"
         self.http = httpx2.Client(timeout=60, trust_env=False)
+        self.waiting = 0
 
     def __enter__(self) -> Self:
         with (Path(self._temporary.name) / "up.log").open("wb") as log:
@@ -71,6 +72,11 @@ class Stack:
         """Create a release; its id."""
         headers = {"idempotency-key": secrets.token_hex(8)}
         return str(self.ask("POST", "/releases", json={"pipeline": name}, headers=headers)["id"])
+
+    def token(self, person: str) -> str:
+        """For an approver."""
+        body = {"name": "of a measurement", "subject": person, "role": "approver"}
+        return str(self.ask("POST", "/tokens", json=body)["value"])
 
     def view(self, release: str) -> dict[str, Any]:
         view: dict[str, Any] = self.ask("GET", f"/releases/{release}")

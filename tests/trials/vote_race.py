@@ -27,7 +27,8 @@ _BATCH = 10
 _SHORTEST_STEP, _LONGEST_STEP = 0.002, 0.4
 _WAKE_BEFORE = timedelta(seconds=0.6)
 _EXPECTED = {200, 202, 409}  # 409: what it is to stop or change is over
-_One, _Other = TypeVar("_One"), TypeVar("_Other")
+_One = TypeVar("_One")
+_Other = TypeVar("_Other")
 
 
 async def run(seed: int, amount: int) -> TrialVerdict:
@@ -92,7 +93,7 @@ class Races:
     """The races against one rival, one after the other."""
 
     rival = ""
-    approvers = (ANA,)
+    approvers: tuple[str, ...] = (ANA,)
     condition = "failed"  # leaves the job out, so that no agent is needed
 
     def __init__(self, world: ApprovalWorld, rng: random.Random) -> None:

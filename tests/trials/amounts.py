@@ -1,0 +1,20 @@
+"""How much of each trial the tests do, and how much ``make soak`` does."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Amount:
+    """``gate`` is what fits into the tests; the unit is the trial's own."""
+
+    gate: int
+    nightly: int
+
+
+AMOUNTS = {
+    "vote_storm": Amount(gate=500, nightly=20_000),  # votes, each sent up to five times
+    "vote_race": Amount(gate=200, nightly=5_000),  # races
+    "mail_faults": Amount(gate=50, nightly=1_000),  # mails
+    "requester_bypass": Amount(gate=15, nightly=1_500),  # tries
+    "token_forgery": Amount(gate=20_000, nightly=1_000_000),  # random tokens
+}
