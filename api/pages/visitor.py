@@ -16,6 +16,18 @@ from domain.person import spelled
 _BEING_CHANGED = Notice(
     "wait", "clock", "What is deployed is being changed", "Open the page again in a moment to see what is asked now."
 )
+_OVER = Notice(
+    "wait",
+    "clock",
+    "The time to answer is over",
+    "What it came to is shown as soon as the release engine has noted it.",
+)
+_WANTED = {
+    Proof.LINK: "",
+    Proof.CODE: "An answer needs the six digits from your mail, or that you sign in.",
+    Proof.LOGIN: "A mailed link does not answer here: it takes the person who is signed in.",
+    Proof.FRESH_LOGIN: "An answer needs a login of the last ten minutes here.",
+}
 
 
 @dataclass(frozen=True)
@@ -53,9 +65,10 @@ def offers(asked: Question, visitor: Visitor, now: datetime) -> Offers:
     if visitor.barred is not None:
         return Offers(notice=visitor.barred)
     approval = asked.approval
-    settled = settle(approval, now)
-    if settled.verdict.is_final:
-        return Offers(notice=decided(settled))
+    if approval.verdict.is_final:
+        return Offers(notice=decided(approval))
+    if settle(approval, now).verdict.is_final:
+        return Offers(notice=_OVER)
     receipt = outlook(approval, _trial(approval, visitor), now)
     may_answer = receipt.kind == ReceiptKind.COUNTED
     why_not = None if may_answer else outlook_notice(receipt)
@@ -71,14 +84,6 @@ def offers(asked: Question, visitor: Visitor, now: datetime) -> Offers:
         places=_places(approval, visitor),
         may_override=visitor.author.is_manager and asked.is_of_this_plan,
     )
-
-
-_WANTED = {
-    Proof.LINK: "",
-    Proof.CODE: "An answer needs the six digits from your mail, or that you sign in.",
-    Proof.LOGIN: "A mailed link does not answer here: it takes the person who is signed in.",
-    Proof.FRESH_LOGIN: "An answer needs a login of the last ten minutes here.",
-}
 
 
 def _trial(approval: Approval, visitor: Visitor) -> Vote:

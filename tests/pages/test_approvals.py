@@ -1,12 +1,12 @@
 """An approval in the console: answering, taking back, handing on, and deciding instead of the approvers."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from fakes.html_forms import HtmlPage
 from fakes.seed import ANA, BO, CLEO, DEV
 
+from api.auth import SESSION_COOKIE
 from domain.approval import Channel, Verdict
 from domain.approval_policy import Proof
 from domain.role import Role
@@ -150,10 +150,9 @@ async def test_signing_in_again_is_enough_for_ten_minutes(console):
     login = await browser.post("/login", data={"token": token, "next": PAGE})
     assert (303, PAGE) == (login.status_code, login.headers["location"])
     form = (await _forms(browser)).form()
-    later = replace(console.services, clock=lambda: now + timedelta(minutes=10))
-    console.application.state.services = later
+    console.serving(clock=lambda: now + timedelta(minutes=10))
     assert not (await _forms(browser)).has_form()
-    console.application.state.services = console.services
+    console.serving()
     assert 200 == (await browser.post(PAGE, data=form.filled(choice="approve"))).status_code
     assert [Proof.FRESH_LOGIN] == [vote.proof for vote in console.orchestrator.votes]
 
@@ -185,3 +184,17 @@ async def test_deputies_are_told_beside_the_approver(console):
     for path in (PAGE, "/releases/webshop/41"):
         assert "or deputy dora@example.com" in (await browser.get(path)).text
     assert (await _forms(browser)).has_form()
+
+
+async def test_what_only_the_clock_has_decided_is_not_called_decided(console):
+    """The workflow decides that; until it has told so, there is just nothing to answer."""
+    browser = await console.sign_in(BO, Role.APPROVER)
+    expires_at = (await console.approval()).expires_at
+    async with console.services.database.transaction() as session:
+        _, value = await tokens.issue(
+            session, name="t", subject=BO, role=Role.APPROVER, expires_at=expires_at + timedelta(days=1), now=expires_at
+        )
+    browser.cookies.set(SESSION_COOKIE, value)
+    console.serving(clock=lambda: expires_at)
+    page = (await browser.get(PAGE)).text
+    assert ("The time to answer is over" in page, HtmlPage(page).has_form()) == (True, False)
