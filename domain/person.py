@@ -55,7 +55,7 @@ def _ascii(domain: str) -> str:
 def _bare(address: str) -> str:
     """Without all that leaves a mailbox what it is: tag, quotes, and signs that are not printed."""
     local, at, domain = spelled(_printed(address)).rpartition("@")
-    unquoted = local.strip('"')
+    unquoted = local.replace('"', "")
     plain = ".".join(_read(label) for label in domain.split("."))
     return f"{_untagged(unquoted)}{at}{plain}"
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from fakes.api_world import api_world
+from trials.approval_world import approval_world
 from trials.requester_bypass import CASES, try_all
+from trials.workflow_refusals import attack
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +16,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str,
 
     async def go(folder: Path) -> dict[str, list[str]]:
         async with api_world(folder, migrated) as world:
-            return await try_all(world, list(CASES))
+            return await try_all(world, CASES.items())
 
     return asyncio.run(go(tmp_path_factory.mktemp("bypass")))
 
@@ -23,3 +25,9 @@ def found(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str,
 def test_no_way_lets_a_requester_approve(found: dict[str, list[str]], name: str) -> None:
     """Refused with the reason in words, no vote counted; and somebody honest gets through the same way."""
     assert [] == found[name]
+
+
+async def test_the_workflow_itself_refuses_a_requester_and_keeps_no_link(tmp_path: Path) -> None:
+    """On a real Temporal server, past the application; a mailed link used fifty times at once is one vote there."""
+    async with approval_world(tmp_path) as world:
+        assert [] == await attack(world)

@@ -7,7 +7,9 @@ a server that refuses everything does not pass.
 import random
 import re
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import unescape
@@ -591,15 +593,15 @@ CASES: dict[str, Case] = {
 }
 
 
-async def violations(name: str, desk: Desk) -> list[str]:
+async def violations(case: Case, desk: Desk) -> list[str]:
     """What one case came to that it must not."""
-    attempt = await CASES[name](desk)
-    found = [f"{name}: {words[:300]}" for words in map(_words, attempt.answers) if not _is_refused(words, attempt.why)]
-    found += [f"{name}: refused: {note}" for note in await _notes(desk, attempt.approval, attempt.voters)]
+    attempt = await case(desk)
+    found = [words[:300] for words in map(_words, attempt.answers) if not _is_refused(words, attempt.why)]
+    found += [f"refused, but {note}" for note in await _notes(desk, attempt.approval, attempt.voters)]
     answer = await attempt.honest()
     is_decided = attempt.decides and desk.asked(attempt.approval).is_overridden
     if not is_decided and len(await _voters(desk, attempt.approval)) != len(attempt.voters) + 1:
-        found.append(f"{name}: an honest answer does not count: {_words(answer)[:300]}")
+        found.append(f"an honest answer does not count: {_words(answer)[:300]}")
     return found
 
 
@@ -628,31 +630,55 @@ async def _voters(desk: Desk, approval: str) -> tuple[str, ...]:
     return known[0]
 
 
-async def try_all(world: World, names: Sequence[str]) -> dict[str, list[str]]:
+_CHANGES: tuple[Callable[[str], str], ...] = (
+    str.upper,
+    str.title,
+    partial(unicodedata.normalize, "NFD"),
+    partial(unicodedata.normalize, "NFKC"),
+    lambda address: address.replace("@", "+x@"),
+    lambda address: f"{address[:2]}\u200b{address[2:]}",
+    lambda address: f"{address}.",
+    lambda address: address.replace(".example", "\u3002example"),
+    lambda address: address.replace("ri", "\uff52\uff49"),
+    lambda address: address.replace("b\u00fccher", "xn--bcher-kva").replace("stra\u00dfe", "xn--strae-oqa"),
+)
+
+
+def _any_spelling(chosen: random.Random) -> Case:
+    """Of an address with accents, and some of all that can be done to it without making it another person's."""
+    one = other = "ri\u00e9ta.{}@" + chosen.choice(["b\u00fccher.example", "stra\u00dfe.example", "shop.example"])
+    for change in chosen.sample(_CHANGES, chosen.randint(1, 4)):
+        other = change(other)
+    return spelt(*chosen.sample([one, other], 2))
+
+
+async def try_all(world: World, cases: Iterable[tuple[str, Case]]) -> dict[str, list[str]]:
     """Every one of these cases in this world, at a desk of its own; what it violated."""
     world, found = asking(world), dict[str, list[str]]()
-    for name in names:
+    for name, case in cases:
         async with release_desk(world) as desk:
             try:
-                found.setdefault(name, []).extend(await violations(name, desk))
+                texts = await violations(case, desk)
             except AssertionError as failed:
-                found[name].append(f"{name}: could not be tried: {failed}")
+                texts = [f"could not be tried: {failed}"]
+        found.setdefault(name, []).extend(f"{name}: {text}" for text in texts)
     return found
 
 
 async def run(seed: int, amount: int) -> Verdict:
-    """So many cases, every one in turn, in an order that the seed decides."""
+    """So many cases: every one in turn, in an order that the seed decides, and after each an address spelt anyhow."""
     chosen = random.Random(seed)
-    names = [name for _ in range(-(-amount // len(CASES))) for name in chosen.sample(sorted(CASES), len(CASES))][
-        :amount
-    ]
+    cases: list[tuple[str, Case]] = []
+    while len(cases) < amount:
+        for name in chosen.sample(sorted(CASES), len(CASES)):
+            cases += [(name, CASES[name]), ("any_spelling", _any_spelling(chosen))]
     with tempfile.TemporaryDirectory() as folder:
         async with api_world(Path(folder)) as world:
-            found = await try_all(world, names)
+            found = await try_all(world, cases[:amount])
     return Verdict(
         trial="requester bypass",
         seed=seed,
-        counts={"cases": len(names)},
-        fired={name: names.count(name) for name in sorted(set(names))},
+        counts={"cases": amount},
+        fired=dict(Counter(name for name, _ in cases[:amount])),
         violations=tuple(text for texts in found.values() for text in texts),
     )
