@@ -17,6 +17,7 @@ from api.services import services_of
 from domain.approval import Action
 from domain.refusal import Kind
 
+_FORMS = {"answer", "withdraw", "reassign", "override"}
 _KEPT = {"comment", "to", "not_before"}
 _STATUS_OF = {Kind.INVALID: 422, Kind.FORBIDDEN: 403}
 
@@ -97,7 +98,7 @@ class ApprovalPage:
 
 
 def _name(form: Form) -> str:
-    return form.text("do", 20) or "answer"
+    return form.text("do") if form.text("do") in _FORMS else "answer"
 
 
 def _typed(form: Form) -> Mapping[str, str]:

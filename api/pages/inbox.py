@@ -24,6 +24,7 @@ from api.services import Services, ServicesHere
 from domain.answering import is_one_of
 from domain.approval import Verdict
 from domain.approval_policy import Proof
+from domain.ids import split_approval_id
 from domain.role import Role
 from storage import groups, pipelines, releases
 
@@ -145,12 +146,18 @@ async def _page(  # noqa: PLR0913  what differs between asking, asking again and
         everybody=is_everybody,
         lines=lines if caller.role.includes(Role.APPROVER) else [replace(line, may_answer=False) for line in lines],
         choices=choices,
-        told=[(result.approval, told_of(result)) for result in results],
+        told=[(result.approval, _named(result.approval), told_of(result)) for result in results],
         problem=problem,
         comment=form.text("comment") if form else "",
         ticked=form.texts("approval") if form else [],
         next_href=wanted.address(cursor=page.next_cursor) if page.next_cursor else "",
     )
+
+
+def _named(approval: str) -> str:
+    """``webshop/41 to prod, before the deployment``."""
+    deployment, moment = split_approval_id(approval)
+    return f"{deployment.release} to {deployment.stage}, {moment} the deployment"
 
 
 def _line(view: ApprovalView, release_name: str, me: Author, *, is_awaited: bool) -> Line:
