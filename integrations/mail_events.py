@@ -11,6 +11,7 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 from activities.notifications import DeliveryStatus
 from domain.frozen import Frozen
 from domain.refusal import NotAllowed, Refusal
+from integrations.repeated_links import without_links
 
 _GOOD_FOR = timedelta(minutes=5)
 _LONGEST_REASON = 500
@@ -93,4 +94,4 @@ def _reason(event: Mapping[str, object]) -> str:
     if event["event"] == "delivered":
         return ""
     told = event.get("reason") or event.get("response") or event.get("status") or ""
-    return _NOT_PRINTED.sub(" ", str(told)).strip()[:_LONGEST_REASON]
+    return without_links(_NOT_PRINTED.sub(" ", str(told)).strip())[:_LONGEST_REASON]

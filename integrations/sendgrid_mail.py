@@ -33,6 +33,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.notifications import Letter, MailNotTaken, MailRefused, SenderRefused
 from integrations.envelope import WRITTEN_BY_A_PROGRAM, check, sender_of
+from integrations.repeated_links import without_links
 
 _TIMEOUT_SECONDS = 10
 _LONGEST_WAIT_SECONDS = 900
@@ -167,4 +168,4 @@ def _reason(error: HTTPError) -> str:
         sentences = [f"{problem.get('field') or 'mail'}: {problem['message']}" for problem in problems]
     except (ValueError, KeyError, TypeError, AttributeError):
         return "it gave no reason"
-    return "; ".join(sentences)[:_LONGEST_REASON]
+    return without_links("; ".join(sentences))[:_LONGEST_REASON]

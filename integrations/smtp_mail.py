@@ -21,6 +21,7 @@ from activities.notifications import Letter, MailNotTaken, MailRefused, SenderRe
 from domain.frozen import Frozen
 from domain.person import spelled
 from integrations.envelope import ENCODED, WRITTEN_BY_A_PROGRAM, check, sender_of
+from integrations.repeated_links import without_links
 
 _TIMEOUT_SECONDS = 10
 _LONGEST_REASON = 500
@@ -179,7 +180,7 @@ def _expect(answer: tuple[int, bytes], refusal: type[MailRefused | SenderRefused
     code, reason = answer
     if code in _DONE:
         return
-    told = f"({code}): {reason.decode(errors='replace')[:_LONGEST_REASON]}"
+    told = f"({code}): {without_links(reason.decode(errors='replace'))[:_LONGEST_REASON]}"
     if code in _SIGN_IN_FIRST:
         raise SenderRefused(f"the mail server takes no mail from us {told}")
     if code >= _PERMANENT:

@@ -105,6 +105,10 @@ def test_what_was_signed_more_than_five_minutes_ago_is_refused(seconds, is_belie
         ({"event": "bounce", "status": "5.1.1"}, ("bounced", "5.1.1")),
         ({"event": "dropped", "reason": "Bounced Address"}, ("dropped", "Bounced Address")),
         ({"event": "dropped", "reason": "two\r\nlines\x1b[31m"}, ("dropped", "two lines [31m")),
+        (
+            {"event": "bounce", "reason": "550 spam: https://slipway.example.com/approve/Ab-c_9, and more"},
+            ("bounced", "550 spam: https://slipway.example.com/approve/***, and more"),
+        ),
         ({"event": "dropped", "reason": "x" * 5000}, ("dropped", "x" * 500)),
         ({"event": "dropped", "reason": {"deep": 1}}, ("dropped", "{'deep': 1}")),
     ],

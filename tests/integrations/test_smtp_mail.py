@@ -156,6 +156,14 @@ def test_the_reason_of_a_refusal_is_told(server):
         transport(server).send(LETTER)
 
 
+def test_a_link_that_the_server_repeats_is_not_told(server):
+    """The reason is kept and shown; whoever may read it must not be able to answer."""
+    server.add(SmtpFault("END", "554 spam: https://slipway.example.com/approve/Ab-c_9 (and Approve%2fAb-c_9)"))
+    with pytest.raises(MailRefused) as refused:
+        transport(server).send(LETTER)
+    assert str(refused.value).endswith("spam: https://slipway.example.com/approve/*** (and Approve%2f***)")
+
+
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END"])
 def test_a_connection_that_is_lost_may_be_tried_again(server, verb):
     """At whichever word; whether the mail was taken is not known at the last."""
