@@ -164,17 +164,17 @@ class Desk:
         await self.orchestrator.keep(deployment, Moment.BEFORE)
         return approval_id(deployment, Moment.BEFORE)
 
-    async def deploy_again(self, who: httpx2.AsyncClient, plan: ReleasePlan, stage: str = "prod") -> str:
+    async def deploy_again(self, who: httpx2.AsyncClient, plan: ReleasePlan, stage: str = "prod", **fields: str) -> str:
         """Deploy the stage over HTTP, and ask for its approval; its id."""
-        answer = await who.post(f"/releases/{plan.id}/stages/{stage}/deploy", json={})
+        answer = await who.post(f"/releases/{plan.id}/stages/{stage}/deploy", json=fields)
         assert answer.is_success, answer.text
         _, request = self.orchestrator.deployed[-1]
         starter = Requester(name=request.requested_by, addresses=request.requester_addresses)
         return await self.ask(plan, stage, attempt=2, starter=starter)
 
-    async def change(self, who: httpx2.AsyncClient, plan: ReleasePlan, approval: str, **variables: str) -> None:
-        """Set variables over HTTP, and ask those who were asked anew."""
-        answer = await who.post(f"/releases/{plan.id}/variables", json={"variables": variables})
+    async def change(self, who: httpx2.AsyncClient, plan: ReleasePlan, approval: str, **fields: str) -> None:
+        """Set a variable over HTTP, and ask those who were asked anew."""
+        answer = await who.post(f"/releases/{plan.id}/variables", json={"variables": {"LOG_LEVEL": "debug"}, **fields})
         assert answer.is_success, answer.text
         _, change = self.orchestrator.changed[-1]
         changed = with_change(plan, change.variables, change.requester)

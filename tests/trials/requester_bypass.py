@@ -368,6 +368,33 @@ async def creator_after_another_ran_it_again(desk: Desk) -> Attempt:
     return Attempt(approval, answers, partial(cast.vote, cast.ana, approval))
 
 
+async def deployed_again_by_a_bot_for_a_person(desk: Desk) -> Attempt:
+    """Rita tells the bot to deploy Bo's release again: she, he and the bot's owner requested that."""
+    cast = await _cast(desk)
+    otto, bo = [await desk.caller(desk.address(name)) for name in ("otto", "bo")]
+    bot = await desk.caller(f"chat-{desk.name}", Role.RELEASER, owner=desk.address("otto"))
+    everybody = [desk.address(name) for name in ("rita", "otto", "bo", "ana")]
+    plan = await desk.release(bo, await desk.pipeline({"approvers": everybody, "need": "any"}))
+    approval = await desk.deploy_again(bot, plan, requested_for=desk.address("rita"))
+    answers = [await cast.vote(who, approval) for who in (cast.rita, otto, bo)]
+    return Attempt(approval, answers, partial(cast.vote, cast.ana, approval))
+
+
+async def changed_by_a_bot_for_a_person(desk: Desk) -> Attempt:
+    """Rita approves Bo's release, and has the bot change it."""
+    cast = await _cast(desk)
+    bo = await desk.caller(desk.address("bo"))
+    bot = await desk.caller(f"chat-{desk.name}", Role.RELEASER, owner=desk.address("otto"))
+    plan = await desk.release(bo, await desk.pipeline({"approvers": [desk.address("rita"), desk.address("ana")]}))
+    approval = await desk.ask(plan)
+    counted = await cast.vote(cast.rita, approval)
+    assert counted.json()["stands"], counted.text
+    await desk.change(bot, plan, approval, requested_for=desk.address("rita"))
+    answers = [await cast.vote(who, approval) for who in (cast.rita, bo)]
+    why = f"{REQUESTED}|is not asked"
+    return Attempt(approval, answers, partial(cast.vote, cast.ana, approval), why=why)
+
+
 async def starter_by_an_alias(desk: Desk) -> Attempt:
     """Who deploys another's release again is asked by another address of theirs."""
     cast = await _cast(desk)
@@ -387,7 +414,7 @@ async def requester_by_changing_the_plan(desk: Desk) -> Attempt:
     approval = await desk.ask(plan)
     first = await cast.vote(bo, approval, action_id="before")
     assert first.json()["stands"], first.text
-    await desk.change(bo, plan, approval, LOG_LEVEL="debug")
+    await desk.change(bo, plan, approval)
     answers = [await cast.vote(bo, approval, action_id=name) for name in ("before", "after")]
     return Attempt(approval, answers, partial(cast.vote, cast.ana, approval))
 
@@ -564,8 +591,10 @@ CASES: dict[str, Case] = {
         started_by_a_service_of_theirs,
         started_for_the_commits_author,
         creator_after_another_ran_it_again,
+        deployed_again_by_a_bot_for_a_person,
         starter_by_an_alias,
         requester_by_changing_the_plan,
+        changed_by_a_bot_for_a_person,
         requester_by_a_clone,
         with_the_id_of_a_vote_that_counts,
         reassigned_to_themselves,

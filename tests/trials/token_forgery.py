@@ -218,7 +218,7 @@ async def use_it_when_revoked(desk: Desk, _: random.Random, __: int) -> Tried:
     form = {"choice": "approve", "digest": desk.asked(approval).digest}
     answers = [await browser.get(path), await browser.post(path, data=form)]
     new = (await desk.link(approval, desk.address("cleo"))).url.removeprefix("http://slipway.test")
-    await desk.change(await desk.caller(desk.address("dora")), _plan(desk, approval), approval, LOG_LEVEL="debug")
+    await desk.change(await desk.caller(desk.address("dora")), _plan(desk, approval), approval)
     form = {"choice": "approve", "digest": desk.asked(approval).digest}
     answers += [await browser.get(new), await browser.post(new, data=form), await browser.post(path, data=form)]
     found = [f"{answer.status_code}" for answer in answers if answer.status_code != _GONE]
