@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from fakes.api_world import api_world
+from trials.amounts import AMOUNTS
 from trials.token_forgery import PARTS, Tried, try_all
-
-_GUESSES = 100_000
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +15,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str,
 
     async def go(folder: Path) -> dict[str, Tried]:
         async with api_world(folder, migrated) as world:
-            return await try_all(world, 1, _GUESSES)
+            return await try_all(world, 1, AMOUNTS["token_forgery"].gate)
 
     return asyncio.run(go(tmp_path_factory.mktemp("links")))
 
