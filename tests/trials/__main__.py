@@ -30,7 +30,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trials", description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="default: a new one")
-    parser.add_argument("--amount-percent", type=float, default=100.0, help="of the nightly amount")
+    parser.add_argument(
+        "--amount-percent", type=float, default=100.0, help="of the nightly amount, but not less than the tests do"
+    )
     parser.add_argument("--only", action="append", choices=sorted(AMOUNTS), help="this trial; may be repeated")
     given = parser.parse_args()
     given.only = given.only or sorted(AMOUNTS)
@@ -38,7 +40,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _holds(name: str, seed: int, percent: float) -> bool:
-    amount = max(1, round(AMOUNTS[name].nightly * percent / 100))
+    amount = max(AMOUNTS[name].gate, round(AMOUNTS[name].nightly * percent / 100))
     began = time.monotonic()
     verdict = asyncio.run(import_module(f"trials.{name}").run(seed, amount))
     seconds = round(time.monotonic() - began, 1)

@@ -6,7 +6,7 @@ application have a connection to the database each, as two processes would.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx2
 from fakes.release_world import ScriptedAgent
 from fakes.temporal_binaries import DEV_SERVER
 from pydantic import SecretStr
+from sqlalchemy import select
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -34,6 +35,7 @@ from storage import approvals, tokens
 from storage.clock import utc_now
 from storage.database import Database
 from storage.sealing import Sealing
+from storage.tables import ApprovalRow
 from workers import release as release_worker
 from workflows.approval import ReceiptQuery
 from workflows.deployment import DeploymentEnd, DeploymentWorkflow
@@ -41,7 +43,7 @@ from workflows.deployment import DeploymentEnd, DeploymentWorkflow
 KEY = "5e" * 32
 ADMIN, MANAGER, REQUESTER = "adam@example.com", "mona@example.com", "rita@example.com"
 _ROLES = {ADMIN: Role.ADMIN, MANAGER: Role.RELEASE_MANAGER, REQUESTER: Role.RELEASER}
-_LOOK_AGAIN_SECONDS = 0.1
+_LOOK_AGAIN_SECONDS = 0.05
 _AT_ONCE = 16
 
 
@@ -66,6 +68,7 @@ class ApprovalWorld:
     http: httpx2.AsyncClient
     settings: Settings
     agent: ScriptedAgent = field(default_factory=ScriptedAgent)
+    _watch: "Watch | None" = None
     _tokens: dict[str, str] = field(default_factory=dict)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
     _worker: Worker | None = None
@@ -116,6 +119,14 @@ class ApprovalWorld:
         async with self.database.reading() as session:
             rows = await approvals.of_release(session, ReleaseId.parse(release))
         return {row.id: Approval.model_validate(row.approval) for row in rows}
+
+    async def seen(
+        self, approval_id: str, condition: Callable[[Approval], bool] = lambda _: True, within: float = 60.0
+    ) -> Approval:
+        """The approval as the tables have it, once it is there and the condition holds; raises TimeoutError."""
+        assert self._watch is not None, "approval_world watches"
+        async with asyncio.timeout(within):
+            return await self._watch.seen(approval_id, condition)
 
     async def until(self, condition: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
         """Wait until it holds; raises TimeoutError."""
@@ -185,6 +196,51 @@ class ApprovalWorld:
         return self._tokens[person]
 
 
+class Watch:
+    """Looks at the approvals that somebody waits for, all of them with one query: looking must not be the load."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[tuple[str, Callable[[Approval], bool], asyncio.Future[Approval]]] = []
+        self._is_wanted = asyncio.Event()
+
+    async def seen(self, approval_id: str, condition: Callable[[Approval], bool]) -> Approval:
+        found: asyncio.Future[Approval] = asyncio.get_running_loop().create_future()
+        self._waiting.append((approval_id, condition, found))
+        self._is_wanted.set()
+        return await found
+
+    async def run(self) -> None:
+        while True:
+            await self._is_wanted.wait()
+            await self._look()
+            self._waiting = [waiting for waiting in self._waiting if not waiting[2].done()]
+            if not self._waiting:
+                self._is_wanted.clear()
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def _look(self) -> None:
+        ids = sorted({approval_id for approval_id, _, _ in self._waiting})
+        async with self._database.reading() as session:
+            rows = await session.scalars(select(ApprovalRow).where(ApprovalRow.id.in_(ids)))
+        found = {row.id: Approval.model_validate(row.approval) for row in rows}
+        for approval_id, condition, future in self._waiting:
+            if approval_id in found and not future.done() and condition(found[approval_id]):
+                future.set_result(found[approval_id])
+
+
+@asynccontextmanager
+async def _watching(world: ApprovalWorld) -> AsyncIterator[None]:
+    world._watch = Watch(world.database)
+    task = asyncio.create_task(world._watch.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 @asynccontextmanager
 async def approval_world(folder: Path) -> AsyncIterator[ApprovalWorld]:
     """Everything, with its files in this folder."""
@@ -200,6 +256,7 @@ async def approval_world(folder: Path) -> AsyncIterator[ApprovalWorld]:
         world = await _made(temporal.client, folder)
         stack.push_async_callback(world.database.close)
         await stack.enter_async_context(world.http)
+        await stack.enter_async_context(_watching(world))
         for queue in ("agents/default/any", agent_queue(world.agent.name)):
             activities = world.agent.activities()
             await stack.enter_async_context(Worker(world.client, task_queue=queue, activities=activities))

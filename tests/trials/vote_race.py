@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,18 +127,11 @@ class Races:
         return await self.one_release(number)
 
     async def one_release(self, stages: int) -> list[Contested]:
-        return [await self.asked(one) for one in await self.released(stages)]
+        return list(await asyncio.gather(*(self.asked(one) for one in await self.released(stages))))
 
     async def asked(self, approval_id: str) -> Contested:
         """The approval once somebody is asked."""
-
-        async def is_there() -> bool:
-            return await self.world.row(approval_id) is not None
-
-        await self.world.until(is_there)
-        row = await self.world.row(approval_id)
-        assert row is not None, "it was there a moment ago"
-        return Contested(approval_id, row)
+        return Contested(approval_id, await self.world.seen(approval_id))
 
     async def released(self, stages: int) -> list[str]:
         """The approvals that a new release will ask for."""
@@ -153,7 +147,7 @@ class Races:
         return [f"{release}/s{at}/1/before" for at in range(stages)]
 
     def policy(self) -> dict[str, Any]:
-        return {"approvers": list(self.approvers), "remind": "never"}
+        return {"approvers": list(self.approvers), "remind": "never", "link": "login"}
 
     async def race(self, one: Contested) -> None:
         """Until there is a verdict."""
@@ -166,12 +160,7 @@ class Races:
 
     async def decided(self, one: Contested) -> Approval:
         """As the table has it once there is a verdict."""
-
-        async def is_decided() -> bool:
-            one.row = await self.world.row(one.id) or one.row
-            return one.row.verdict.is_final
-
-        await self.world.until(is_decided)
+        one.row = await self.world.seen(one.id, lambda row: row.verdict.is_final)
         return one.row
 
     def over(self, *, vote_won: bool) -> None:
@@ -235,17 +224,19 @@ class AgainstExpiry(Races):
         return {**super().policy(), "timeout": self.rng.choice(["1s", "2s", "3s"])}
 
     async def batch(self, number: int) -> list[Contested]:
-        """Each as soon as it is asked for: the others have no time to wait for."""
-        return list(await asyncio.gather(*(self._asked_and_raced(one) for one in await self.released(number))))
+        """Each as soon as it is asked for: the others have no time to wait for. The first vote comes well in time."""
+        ids = await self.released(number)
+        return list(await asyncio.gather(*(self._asked_and_raced(one, at) for at, one in enumerate(ids))))
 
-    async def _asked_and_raced(self, approval_id: str) -> Contested:
+    async def _asked_and_raced(self, approval_id: str, at: int) -> Contested:
         one = await self.asked(approval_id)
+        if at:
+            await _until(one.row.expires_at - _WAKE_BEFORE)
+            await _until(one.row.expires_at - timedelta(seconds=self.start.next()))
         await self.race(one)
         return one
 
     async def race(self, one: Contested) -> None:
-        await _until(one.row.expires_at - _WAKE_BEFORE)
-        await _until(one.row.expires_at - timedelta(seconds=self.start.next()))
         told = await send(self.world, one.vote(ANA))
         row = await self.decided(one)
         self.over(vote_won=row.verdict == Verdict.APPROVED)
@@ -281,14 +272,13 @@ class AgainstWithdrawal(Races):
 
     async def settled(self, one: Contested, back: Act, coming: str) -> None:
         """Wait until it is decided, or the one answer is gone and the other is there."""
+        gone = f"{back.person} {back.body['vote_id']}"
 
-        async def is_settled() -> bool:
-            one.row = await self.world.row(one.id) or one.row
-            votes = [counted.vote.action_id for counted in one.row.votes]
-            gone = f"{back.person} {back.body['vote_id']}" in one.row.withdrawn
-            return one.row.verdict.is_final or (gone and votes == [coming])
+        def is_settled(row: Approval) -> bool:
+            votes = [counted.vote.action_id for counted in row.votes]
+            return row.verdict.is_final or (gone in row.withdrawn and votes == [coming])
 
-        await self.world.until(is_settled)
+        one.row = await self.world.seen(one.id, is_settled)
 
 
 class AgainstPlan(Races):
@@ -309,7 +299,7 @@ class AgainstPlan(Races):
             change = {"variables": {"LEVEL": str(number)}, "comment": "it is a race"}
             changing = self.world.ask(REQUESTER, "POST", f"/releases/{one.release}/variables", change)
             told, answer = await self.both(send(self.world, one.vote(ANA, f"v{number}")), changing)
-            await self.settled(one, old)
+            one.row = await self.world.seen(one.id, partial(_is_decided_or_asked_anew, old))
             vote_won = one.row.verdict.is_final
             self.over(vote_won=vote_won)
             self.told(one, told, stands=vote_won)
@@ -320,14 +310,9 @@ class AgainstPlan(Races):
         deployed = [run.environment["LEVEL"] for run in self.world.agent.requests if run.run_id == run_id]
         self.expect(one, holds=deployed == [level], what=f"{level} was approved, {deployed} deployed")
 
-    async def settled(self, one: Contested, old: str) -> None:
-        """Wait until it is decided, or asked anew."""
 
-        async def is_settled() -> bool:
-            one.row = await self.world.row(one.id) or one.row
-            return one.row.verdict.is_final or one.row.digest != old
-
-        await self.world.until(is_settled)
+def _is_decided_or_asked_anew(old: str, row: Approval) -> bool:
+    return row.verdict.is_final or row.digest != old
 
 
 _RIVALS: tuple[type[Races], ...] = (AgainstExpiry, AgainstCancel, AgainstOverride, AgainstWithdrawal, AgainstPlan)

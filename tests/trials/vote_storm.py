@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,10 @@ GROUPS = {
     "small": PEOPLE[4:5],
     "mixed": (REQUESTER, *PEOPLE[15:20]),
 }
-_VOTES_PER_APPROVAL = 12
+_VOTES_PER_APPROVAL = 15
 _VOTES_PER_WAVE = 1000
 _STAGES = 8
-_TIMES = (1, 1, 1, 2, 2, 5)
+_TIMES = (1, 1, 1, 1, 2, 2, 3, 5)
 _AT_ONCE = 16
 
 
@@ -141,13 +142,14 @@ def _stage(planned: _Approval) -> dict[str, Any]:
 def _planned(rng: random.Random, stage: str) -> _Approval:
     """A random policy: people, groups that share members, how many, in which order, deputies."""
     groups = [f"group:{name}" for name in GROUPS]
-    approvers = [*rng.sample(groups, rng.randint(1, 3)), *rng.sample([*PEOPLE, REQUESTER], rng.randint(0, 3))]
+    approvers = [*rng.sample(groups, rng.randint(1, 3)), *rng.sample([*PEOPLE, REQUESTER], rng.randint(1, 4))]
     rng.shuffle(approvers)
     policy: dict[str, Any] = {
         "approvers": approvers,
-        "need": rng.choice(["all", "all", "any", {"at_least": rng.randint(1, len(approvers))}]),
+        "need": rng.choice(["all", "all", "any", {"at_least": rng.randint(2, len(approvers))}]),
         "requester_may_approve": rng.random() < 0.2,
         "remind": "never",
+        "link": "login",
     }
     if rng.random() < 0.3:
         policy["escalate"] = {"after": "1s", "to": rng.sample([*PEOPLE, "group:green"], rng.randint(1, 2))}
@@ -164,11 +166,7 @@ async def _open(world: ApprovalWorld, release: _Release) -> None:
     for one in release.planned:
         one.id = f"{release.id}/{one.stage}/1/before"
 
-    async def are_open() -> bool:
-        rows = await world.rows(release.id)
-        return all(one.id in rows and _is_open(one, rows[one.id]) for one in release.planned)
-
-    await world.until(are_open)
+    await asyncio.gather(*(world.seen(one.id, partial(_is_open, one)) for one in release.planned))
     for one in release.planned:
         one.page = await world.page(one.id)
 
@@ -186,7 +184,7 @@ def _people(approvers: Sequence[str]) -> Iterator[str]:
 
 def _calm(rng: random.Random, planned: _Approval) -> Iterator[Act]:
     """One vote of each of several people, some of whom are not asked; rejections only now and then."""
-    rejects = 0.2 if rng.random() < 0.3 else 0.0
+    rejects = 0.1 if rng.random() < 0.3 else 0.0
     for person in _voters(rng, planned):
         planned.choices[person] = "reject" if rng.random() < rejects else "approve"
         yield _vote(planned, person, planned.choices[person], "v")
@@ -203,12 +201,12 @@ def _lively(rng: random.Random, planned: _Approval) -> Iterator[Act]:
     """Votes that are taken back and given anew, otherwise too; places given to others; now and then an override."""
     voters = _voters(rng, planned)
     for person in voters:
-        yield _vote(planned, person, "reject" if rng.random() < 0.08 else "approve", "v", _later(rng))
+        yield _vote(planned, person, "reject" if rng.random() < 0.02 else "approve", "v", _later(rng))
         if rng.random() < 0.5:
             yield _act(planned, person, "withdrawals", "w", vote_id="v", comment="on second thoughts")
         if rng.random() < 0.4:
             yield _vote(planned, person, "approve", "v2")
-    for number in range(rng.randint(0, 2)):
+    for number in range(rng.randint(1, 3)):
         place = rng.choice(planned.page["asked"])
         who = rng.choice([MANAGER, *place["members"]])
         to = rng.choice([*PEOPLE, *(f"group:{name}" for name in GROUPS)])
@@ -220,7 +218,7 @@ def _lively(rng: random.Random, planned: _Approval) -> Iterator[Act]:
 
 def _later(rng: random.Random) -> dict[str, str]:
     """Now and then an approval counts only from a moment on."""
-    return {"not_before": (utc_now() + timedelta(seconds=2)).isoformat()} if rng.random() < 0.05 else {}
+    return {"not_before": (utc_now() + timedelta(seconds=2)).isoformat()} if rng.random() < 0.15 else {}
 
 
 def _vote(planned: _Approval, person: str, choice: str, action_id: str, more: dict[str, str] | None = None) -> Act:

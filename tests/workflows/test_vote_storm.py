@@ -30,14 +30,7 @@ async def test_what_is_done_while_every_worker_is_down_counts_when_one_is_back(t
         await world.save("webshop", [{"stage": "prod", "before": {"approval": policy}, "jobs": [job]}])
         approval = f"{await world.release('webshop')}/prod/1/before"
 
-        async def is_open() -> bool:
-            return await world.row(approval) is not None
-
-        async def is_cleo_asked() -> bool:
-            row = await world.row(approval)
-            return row is not None and CLEO in [asked.approver for asked in row.asked]
-
-        await world.until(is_open)
+        await world.seen(approval)
         digest = (await world.page(approval))["digest"]
 
         def vote(person: str, action_id: str) -> Act:
@@ -52,7 +45,7 @@ async def test_what_is_done_while_every_worker_is_down_counts_when_one_is_back(t
         assert ["counted", "stored", "stored", "stored"] == [told.kind for told in (counted, *stored, again)]
         assert {"pending"} == {told.answer.body["verdict"] for told in (*stored, again)}
         await world.start_worker()
-        await world.until(is_cleo_asked)
+        await world.seen(approval, lambda row: CLEO in [asked.approver for asked in row.asked])
         last = await send(world, vote(CLEO, "last"))
         assert ("counted", "approved") == (last.kind, last.answer.body["verdict"])
         told = [counted, *stored, again, last]
