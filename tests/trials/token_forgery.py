@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx2
 from fakes.api_world import World, api_world
 from sqlalchemy import select
+from structlog.testing import capture_logs
 from trials.release_desk import Desk, asking, release_desk
 from trials.verdict import Verdict
 
@@ -255,19 +256,23 @@ async def guess_the_digits(desk: Desk, _: random.Random, amount: int) -> Tried:
 
 
 async def look_for_it(desk: Desk, _: random.Random, __: int) -> Tried:
-    """Neither the tables nor any answer has a link's token, or its digits; pages that know it tell nobody."""
+    """Neither tables nor log nor any answer has a link's token, or its digits; pages that know it tell nobody."""
     approval, path, code = await _mailed(desk, link="code")
     browser, admin = await desk.browser(), desk.admin
     form = {"choice": "approve", "digest": desk.asked(approval).digest, "code": code, "comment": "fine"}
-    pages = [
-        await browser.get(path),
-        await browser.post(path, data={}),
-        await browser.post(path, data=form),
-        await browser.post(path, data=form, headers={"Sec-Fetch-Site": "cross-site"}),
-        await browser.put(path),
-        await browser.get(f"{path}%00"),
-        await browser.get(f"{path}x"),
-    ]
+    with capture_logs() as lines:
+        desk.orchestrator.is_reachable = False
+        pages = [await browser.post(path, data=form)]
+        desk.orchestrator.is_reachable = True
+        pages += [
+            await browser.get(path),
+            await browser.post(path, data={}),
+            await browser.post(path, data=form),
+            await browser.post(path, data=form, headers={"Sec-Fetch-Site": "cross-site"}),
+            await browser.put(path),
+            await browser.get(f"{path}%00"),
+            await browser.get(f"{path}x"),
+        ]
     found = [f"{one.status_code} of the page may tell its address" for one in pages if not _tells_nobody(one)]
     found += [f"{one.status_code} leads away: {there}" for one in pages for there in _elsewhere(one.text)]
     release = "/".join(approval.split("/")[:2])
@@ -275,7 +280,7 @@ async def look_for_it(desk: Desk, _: random.Random, __: int) -> Tried:
     ways = [f"/approvals/{approval}", "/approvals", f"/releases/{release}", f"/deployments/{deployment}", "/releases"]
     answers = [await admin.get(way) for way in (*ways, "/outbox", "/tokens", "/people", "/me")]
     token = path.removeprefix("/approve/")
-    texts = [*(answer.text for answer in answers), *await _rows(desk.world)]
+    texts = [*(answer.text for answer in answers), *await _rows(desk.world), *map(str, lines)]
     secret = re.compile(rf"{re.escape(token)}|(?<![0-9a-f]){code}(?![0-9a-f])")
     found += [f"there it is: {text[:200]}" for text in texts if secret.search(text)]
     found += [] if any(token_hash(token) in text for text in texts) else ["its hash is not where it should be"]
