@@ -14,6 +14,7 @@ from activities.search_attributes import ENVIRONMENT, STAGE
 from domain.approval import Vote
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
+from domain.pipeline import Stage
 from domain.release import ReleasePlan, with_change
 from domain.stage_graph import dependents, ready_stages, unreachable_stages
 from domain.status import ReleaseStatus, StageStatus, release_status
@@ -72,6 +73,9 @@ class ReleaseWorkflow:
         self._applied_changes = 0
         self._running: dict[str, asyncio.Task[None]] = {}
         self._children: dict[str, DeploymentHandle] = {}
+        self._known_changes: dict[str, int] = {}  # how many each of them has heard of
+        # Two who tell a deployment at once could let it hear the later change first, and keep the earlier.
+        self._one_telling = asyncio.Lock()
         self._votes: dict[str, tuple[Vote, ...]] = {}
         # Each start carries the whole plan, and all that one workflow task decides must fit in one message of 4 MB.
         self._one_start = asyncio.Lock()
@@ -197,11 +201,9 @@ class ReleaseWorkflow:
     async def _deploy(self, stage: str, request: DeployRequest | None) -> None:
         """Run the next attempt to its end; one that ends abnormally (terminated, our fault) counts as failed."""
         began = workflow.now()
-        known = len(self._changes)
         given, child = await self._started(stage, request)
         self._children[stage] = child
-        for change in self._changes[known:]:
-            await self._pass_on(child, change)
+        await self._tell_changes(stage)
         try:
             end = await self._end_of(child)
         except ChildWorkflowError as error:
@@ -227,6 +229,7 @@ class ReleaseWorkflow:
 
     def _next_attempt(self, stage: str, request: DeployRequest | None) -> DeploymentInput:
         self._attempts[stage] += 1
+        self._known_changes[stage] = len(self._changes)
         return DeploymentInput(
             plan=self._plan,
             stage=stage,
@@ -235,13 +238,15 @@ class ReleaseWorkflow:
             requester_addresses=request.requester_addresses if request else self._plan.requester_addresses,
             is_by_hand=request is not None,
             comment=request.comment if request else "",
-            earlier=() if request else self._votes_before(stage),
+            earlier=() if request else self._votes_before(self._plan.pipeline.stage(stage)),
         )
 
-    def _votes_before(self, stage: str) -> tuple[Vote, ...]:
-        """What people answered for the stages that this one waited for, in this run."""
-        before = [after.stage for after in self._plan.pipeline.stage(stage).after]
-        return tuple(vote for name in before for vote in self._votes.get(name, ()))
+    def _votes_before(self, stage: Stage) -> tuple[Vote, ...]:
+        """What people answered in this run for the stages that this one waited for, where it asks nobody again."""
+        policy = stage.before.approval
+        if policy is None or not policy.skip_if_approved_before:
+            return ()
+        return tuple(vote for after in stage.after for vote in self._votes.get(after.stage, ()))
 
     async def _apply_changes(self) -> None:
         """Record changes of the plan, and tell the deployments that wait; those under way keep what they began with."""
@@ -261,18 +266,22 @@ class ReleaseWorkflow:
                 Event(release=str(self._plan.id), text=f"changed {names}{comment}", by=change.requester.name),
             )
             for stage in sorted(self._children):
-                await self._pass_on(self._children[stage], change)
+                await self._tell_changes(stage)
 
     @property
     def _has_changed(self) -> bool:
         return len(self._changes) > self._applied_changes
 
-    async def _pass_on(self, child: DeploymentHandle, change: PlanChange) -> None:
-        """Hearing of the same change again does a deployment no harm."""
-        try:
-            await child.signal(DeploymentWorkflow.change_plan, change)
-        except ApplicationError:
-            workflow.logger.info("deployment ended before the plan changed", extra={"deployment": child.id})
+    async def _tell_changes(self, stage: str) -> None:
+        """Tell the deployment what it does not know yet; it may end meanwhile, or have ended."""
+        async with self._one_telling:
+            while stage in self._children and self._known_changes[stage] < len(self._changes):
+                child, change = self._children[stage], self._changes[self._known_changes[stage]]
+                self._known_changes[stage] += 1
+                try:
+                    await child.signal(DeploymentWorkflow.change_plan, change)
+                except ApplicationError:
+                    workflow.logger.info("deployment ended before the plan changed", extra={"deployment": child.id})
 
     async def _start_child(self, given: DeploymentInput) -> DeploymentHandle:
         pipeline = self._plan.pipeline

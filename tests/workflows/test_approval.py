@@ -402,6 +402,38 @@ async def test_a_plan_that_changes_after_the_jobs_have_begun_is_for_the_stages_t
     assert [request.environment["LEVEL"] for request in world.agent.requests] == ["info", "debug"]
 
 
+async def test_deployments_that_end_while_others_are_told_of_a_change_hold_up_nothing(
+    world: World, eventually: Any
+) -> None:
+    """The release tells those that are left, and comes to its end."""
+    policy = {"approval": {"approvers": [ANA], "remind": "never"}}
+    variables = {"LEVEL": {"value": "info", "settable": True}}
+    stages = [stage(name, before=policy) for name in ("eu", "uk", "us", "za")]
+    ended: list[str] = []
+
+    async def meanwhile(fact: Fact) -> None:
+        while isinstance(fact, PlanFact) and len(ended) < 3:
+            deployment = f"webshop/1/{stages[len(ended) + 1]['stage']}/1"
+            await vote(world, deployment, ANA, Choice.REJECT)
+            await deployment_handle(world, deployment).result()
+            ended.append(deployment)
+
+    async with world.running():
+        handle = await start(world, plan_of({"pipeline": "webshop", "variables": variables, "stages": stages}))
+        for one in stages:
+            await world.open_approval(f"webshop/1/{one['stage']}/1/before")
+        world.tables.meanwhile = meanwhile
+        dora = Requester(name=DORA, addresses=(DORA,))
+        change = PlanChange(change_id="1", variables={"LEVEL": "debug"}, requester=dora)
+        await handle.signal(ReleaseWorkflow.change_plan, change)
+        await eventually(lambda: world.tables.approvals()["webshop/1/eu/1/before"].history)
+        await vote(world, "webshop/1/eu/1", ANA)
+        end = await handle.result()
+    assert 3 == len(ended)
+    assert {"eu": "succeeded", "uk": "rejected", "us": "rejected", "za": "rejected"} == dict(end.stages)
+    assert {request.environment["LEVEL"] for request in world.agent.requests} == {"debug"}
+
+
 async def test_who_approved_the_stage_before_is_not_asked_again(world: World) -> None:
     """Where the policy of the next stage says so, and the deployment started by itself."""
     again = {"approvers": [ANA], "skip_if_approved_before": True}
