@@ -34,7 +34,8 @@ class LetterKind(StrEnum):
 class AskApprover(Frozen):
     """What an approver must know to decide. ``approver`` is the person or group asked, ``members`` who gets a mail.
 
-    ``round`` and ``number`` (of a reminder) tell mails of one kind apart; ``because`` says why this person, why now.
+    ``round``, ``place`` (in a sequence, from 0) and ``number`` (of a reminder) tell mails of one kind apart;
+    ``because`` says why this person, why now.
     """
 
     approval_id: str
@@ -42,6 +43,7 @@ class AskApprover(Frozen):
     members: tuple[str, ...]
     kind: LetterKind = LetterKind.WANTED
     round: int = 0
+    place: int = 0
     number: int = 0
     level: LinkLevel = LinkLevel.LINK
     because: str = ""
@@ -60,7 +62,8 @@ class AskApprover(Frozen):
     def delivery_kind(self) -> str:
         """The same for the same mail, so that it is sent once: ``reminder 2, round 1``."""
         number = f" {self.number}" if self.number else ""
-        return f"{self.kind}{number}" + (f", round {self.round}" if self.round else "")
+        place = f", place {self.place + 1}" if self.place else ""
+        return f"{self.kind}{number}" + (f", round {self.round}" if self.round else "") + place
 
 
 class MailReport(Frozen):

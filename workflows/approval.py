@@ -208,7 +208,8 @@ class Approvals:
         try:
             await self._stop.wait(lambda: self._open[moment] != current, within=left, summary=summary)
         except TimeoutError:
-            self._open[moment] = asking.on_time(self._open[moment])
+            # What ended while no worker ran has ended: nobody is reminded of it.
+            self._open[moment] = asking.on_time(self._settled(moment))
 
     async def _record(self, moment: Moment, current: Approval, recorded: Approval | None) -> None:
         approvers = ", ".join(asked.approver for asked in current.asked)

@@ -11,11 +11,11 @@ from activities.reminding import BusinessClock, RemindingRequest
 from domain.answering import is_one_of
 from domain.approval import Approval, Asked, Moment, asked_now, clock, is_requester
 from domain.approval_actions import escalate, mail_came_back
-from domain.approval_policy import LinkLevel
+from domain.approval_policy import LinkLevel, Order
 from domain.artifact import PinnedArtifact
 from domain.duration import render
 from domain.ids import DeploymentId, approval_id
-from domain.person import Requester
+from domain.person import Requester, is_same_person
 from domain.release import ReleasePlan
 from domain.reminding import Reminding, plan_reminding
 from workflows.abandoned import let_go
@@ -29,15 +29,20 @@ from workflows.options import (
 
 
 class _Place:
-    """How far one who was asked has been told."""
+    """How far one who was asked has been told. When they are reminded is planned a moment later."""
 
-    def __init__(self, asked_at: datetime, reminding: Reminding) -> None:
+    def __init__(self, asked_at: datetime) -> None:
         self.asked_at = asked_at
-        self.reminding = reminding
+        self.reminding = Reminding()
         self.reminded = 0
+        self.is_escalated = False
         self.deputies_told: tuple[str, ...] = ()
         self.why_deputies = ""
         self.is_given_up = False
+
+    def plan(self, reminding: Reminding) -> None:
+        """What was escalated before is not escalated again."""
+        self.reminding = reminding.model_copy(update={"escalate_at": None}) if self.is_escalated else reminding
 
 
 class Asking:
@@ -60,24 +65,31 @@ class Asking:
         self._unreachable: list[str] = []
 
     async def tell(self, approval: Approval) -> None:
-        """Mail those who are asked now and were not told yet."""
+        """Mail those who are asked now and were not told yet; all mails are on their way before anything is awaited."""
+        new = [asked for asked in asked_now(approval) if _key(asked) not in self._places]
+        for asked in new:
+            self._places[_key(asked)] = _Place(workflow.now())
+            self._mail(approval, asked, LetterKind.WANTED, asked.members, because=_why_asked(asked))
+            if not _able(approval, asked.members):
+                self._replace(self._moment, partial(self._nobody_able, asked))
         for asked in asked_now(approval):
-            key = (asked.approver, asked.round)
-            if key not in self._places:
-                self._places[key] = _Place(workflow.now(), await self._reminding(approval))
-                self._mail(approval, asked, LetterKind.WANTED, asked.members, because=_why_asked(asked))
-                if not _able(approval, asked.members):
-                    self._replace(self._moment, partial(self._nobody_able, asked))
-            place = self._places[key]
-            new = tuple(person for person in asked.deputies if person not in place.deputies_told)
-            if new:
-                place.deputies_told += new
-                self._mail(approval, asked, LetterKind.DEPUTY, new, because=place.why_deputies)
+            self._tell_deputies(approval, asked)
+        if new:
+            reminding = await self._reminding(approval)
+            for asked in new:
+                self._places[_key(asked)].plan(reminding)
+
+    def _tell_deputies(self, approval: Approval, asked: Asked) -> None:
+        place = self._places[_key(asked)]
+        new = tuple(person for person in asked.deputies if person not in place.deputies_told)
+        if new:
+            place.deputies_told += new
+            self._mail(approval, asked, LetterKind.DEPUTY, new, because=place.why_deputies)
 
     def coming(self, approval: Approval) -> Iterator[tuple[datetime, str]]:
         """The next moment of everybody who is asked, and what happens then."""
         for asked in asked_now(approval):
-            place = self._places[asked.approver, asked.round]
+            place = self._places[_key(asked)]
             at = place.reminding.next_moment(place.reminded)
             if at is not None:
                 yield at, f"{'deputies for' if at == place.reminding.escalate_at else 'reminder of'} {asked.approver}"
@@ -86,7 +98,7 @@ class Asking:
         """Remind and escalate where it is time to."""
         now = workflow.now()
         for asked in asked_now(approval):
-            place = self._places.get((asked.approver, asked.round))
+            place = self._places.get(_key(asked))
             if place is None:
                 continue
             due = [at for at in place.reminding.reminders[place.reminded :] if at <= now]
@@ -106,7 +118,7 @@ class Asking:
         self._unreachable.append(person)
         approval = mail_came_back(approval, person, reason, workflow.now())
         for asked in asked_now(approval):
-            is_told = (asked.approver, asked.round) in self._places
+            is_told = _key(asked) in self._places
             if not is_told or not all(is_one_of((member,), self._unreachable) for member in asked.members):
                 continue
             if all(is_one_of((deputy,), self._unreachable) for deputy in asked.deputies):
@@ -120,7 +132,7 @@ class Asking:
 
     def _needs_others(self, approval: Approval, asked: Asked, why: str) -> Approval:
         """Ask the deputies; where there are none (left), tell the requesters, once."""
-        place = self._places[asked.approver, asked.round]
+        place = self._places[_key(asked)]
         after = self._with_deputies(approval, asked, place, why)
         if after == approval and not place.is_given_up:
             place.is_given_up = True
@@ -128,11 +140,12 @@ class Asking:
         return after
 
     def _with_deputies(self, approval: Approval, asked: Asked, place: _Place, why: str) -> Approval:
-        """Let the deputies answer too; that is done once."""
-        place.reminding = place.reminding.model_copy(update={"escalate_at": None})
+        """Let the deputies answer too, those whom nothing keeps from it; that is done once."""
+        place.is_escalated = True
+        place.plan(place.reminding)
         place.why_deputies = f"{why}."
         policy = approval.policy
-        deputies = self.plan.members(policy.escalate.to) if policy.escalate else ()
+        deputies = _able(approval, self.plan.members(policy.escalate.to)) if policy.escalate else ()
         return escalate(approval, asked.approver, deputies, why, workflow.now())
 
     async def _reminding(self, approval: Approval) -> Reminding:
@@ -157,11 +170,11 @@ class Asking:
         because: str,
         number: int = 0,
     ) -> None:
-        able = _able(approval, people)
-        if not able:
+        wanted = _not_yet_heard(approval, _able(approval, people))
+        if not wanted:
             return
         ask = self._ask(approval, asked).model_copy(
-            update={"kind": kind, "members": able, "because": because, "number": number}
+            update={"kind": kind, "members": wanted, "because": because, "number": number}
         )
         mail = workflow.start_activity_method(
             Notifications.ask_approver,
@@ -213,6 +226,7 @@ class Asking:
             approver=asked.approver,
             members=asked.members,
             round=asked.round,
+            place=_place_in_sequence(approval, asked),
             level=LinkLevel.LOGIN if approval.policy.reauthenticate else approval.policy.link,
             release_name=self.plan.name,
             pipeline=self.plan.id.pipeline,
@@ -230,6 +244,23 @@ class Asking:
 def _able(approval: Approval, people: tuple[str, ...]) -> tuple[str, ...]:
     """Those whom the requester rule does not keep from answering."""
     return tuple(person for person in people if not is_requester(approval, (person,)))
+
+
+def _not_yet_heard(approval: Approval, people: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those who have answered, for whichever approver: nobody counts twice."""
+    voters = [address for counted in approval.votes for address in counted.vote.addresses]
+    return tuple(person for person in people if not is_same_person((person,), voters))
+
+
+def _key(asked: Asked) -> tuple[str, int]:
+    return asked.approver, asked.round
+
+
+def _place_in_sequence(approval: Approval, asked: Asked) -> int:
+    """0 for the first, and where all are asked at once: then one mail tells a person of all their places."""
+    if approval.policy.order != Order.IN_SEQUENCE:
+        return 0
+    return [one.approver for one in approval.asked].index(asked.approver)
 
 
 def _why_asked(asked: Asked) -> str:

@@ -1,7 +1,7 @@
 """Approvals of a deployment: votes by signal, receipts by query, verdicts by the clock."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -141,6 +141,33 @@ async def test_approvers_in_sequence_are_asked_one_after_the_other(world: World,
         await handle.result()
 
 
+async def test_who_is_asked_twice_in_a_sequence_is_told_twice(world: World, eventually: Any) -> None:
+    """A deputy of all places, and a member of two groups, get a mail of their own each time; who has answered none."""
+    groups = {"dev": (ANA, BEN), "ops": (ANA, BEN, MAX)}
+    policy = {"approvers": ["group:dev", "group:ops"], "order": "in_sequence", "escalate": {"to": [DORA]}}
+    async with world.running():
+        plan = plan_of(guarded(before=policy)).model_copy(update={"groups": groups})
+        handle = await start(world, plan)
+        await eventually(lambda: world.surroundings.mails)
+        for person in groups["dev"]:
+            bounced = MailBounced(moment=Moment.BEFORE, person=person, reason="550 no such user")
+            await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.mail_bounced, bounced)
+        await eventually(lambda: len(world.surroundings.mails) == 2)
+        await vote(world, DEPLOYMENT, BEN)
+        await eventually(lambda: len(world.surroundings.mails) == 3)
+        bounced = MailBounced(moment=Moment.BEFORE, person=MAX, reason="550 no such user")
+        await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.mail_bounced, bounced)
+        await eventually(lambda: len(world.surroundings.mails) == 4)
+        await vote(world, DEPLOYMENT, DORA)
+        await handle.result()
+    assert [
+        ("approval wanted", (ANA, BEN)),
+        ("deputy wanted", (DORA,)),
+        ("approval wanted, place 2", (ANA, MAX)),
+        ("deputy wanted, place 2", (DORA,)),
+    ] == mails(world)
+
+
 async def test_a_refused_vote_may_be_cast_again_when_its_time_has_come(world: World) -> None:
     """Answering too early does not use the answer up: pages send the same one again."""
     policy = {"approvers": ["ana@example.com", "bob@example.com"], "order": "in_sequence"}
@@ -269,6 +296,32 @@ async def test_a_deputy_answers_for_who_is_silent(world: World, environment: Wor
     assert (early.kind, told.kind) == (ReceiptKind.NOT_AN_APPROVER, ReceiptKind.COUNTED)
     assert mails(world) == [("approval wanted", (ANA,)), ("deputy wanted", (DORA,))]
     assert world.surroundings.mails[1].because == f"{ANA} has not answered for 1d."
+
+
+async def test_nobody_is_reminded_of_what_expired_while_no_worker_ran(real_world: World, eventually: Any) -> None:
+    """The worker that comes back finds a reminder due, and the approval over."""
+    world = real_world
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [ANA], "remind": "3s", "timeout": "4s"})))
+        approval = await world.open_approval(f"{DEPLOYMENT}/before")
+        await vote(world, DEPLOYMENT, DORA)  # who is told no when the timer runs
+    assert datetime.now(UTC) < approval.opened_at + timedelta(seconds=3)
+    await eventually(lambda: datetime.now(UTC) > approval.expires_at)
+    async with world.running():
+        await handle.result()
+    assert world.tables.approvals()[f"{DEPLOYMENT}/before"].verdict == Verdict.EXPIRED
+    assert [("approval wanted", (ANA,))] == mails(world)
+
+
+async def test_who_requested_it_is_no_deputy(world: World, eventually: Any) -> None:
+    """Where all deputies requested it, the requester hears that nobody can answer."""
+    policy = {"approvers": ["group:nobody"], "escalate": {"to": ["rita@example.com"]}}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        await eventually(lambda: world.surroundings.unreachable)
+        await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com"))
+        await handle.result()
+    assert () == world.tables.approvals()[f"{DEPLOYMENT}/before"].asked[0].deputies
 
 
 async def test_reminders_keep_to_business_hours(world: World, environment: WorkflowEnvironment) -> None:
