@@ -168,8 +168,8 @@ def spelt(key) -> str:
         "no key",
         REAL_KEY[:-20],
         "ä",
-        spelt(rsa.generate_private_key(65537, 2048).public_key()),
-        spelt(ed25519.Ed25519PrivateKey.generate().public_key()),
+        pytest.param(spelt(rsa.generate_private_key(65537, 2048).public_key()), id="an RSA key"),
+        pytest.param(spelt(ed25519.Ed25519PrivateKey.generate().public_key()), id="an Ed25519 key"),
     ],
 )
 def test_what_is_no_key_is_told_at_once(key):
