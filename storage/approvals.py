@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.notifications import AskApprover, IssuedLink
+from domain.answering import is_one_of
 from domain.approval import Approval, Moment, Verdict
 from domain.approval_policy import LinkLevel
 from domain.ids import ReleaseId
@@ -193,17 +194,21 @@ class SqlApprovalLinks:
             "expires_at": ask.expires_at,
         }
         async with self._database.transaction() as session:
-            await put(session, ApprovalLinkRow, row)
-            await self._revoke_late(session, ask.approval_id)
+            is_late = await _is_late(session, ask, person)
+            await put(session, ApprovalLinkRow, row | ({"revoked_at": self._clock()} if is_late else {}))
         code = self._codes.code_of(token) if ask.level == LinkLevel.CODE else ""
         return IssuedLink(url=f"{self._public_url}/approve/{token}", code=code)
-
-    async def _revoke_late(self, session: AsyncSession, approval_id: str) -> None:
-        """A mail that waited long may be about a round that is over."""
-        row = await get(session, approval_id)
-        if row is not None:
-            await revoke_links(session, approval_id, Approval.model_validate(row.approval), self._clock())
 
     def _token(self, *parts: str) -> str:
         digest = hmac.digest(self._key, "\0".join(parts).encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+async def _is_late(session: AsyncSession, ask: AskApprover, person: str) -> bool:
+    """Whether a mail that waited long is about a round that is over. Waits for who is writing the approval."""
+    row = await session.get(ApprovalRow, ask.approval_id, with_for_update={"read": True})
+    if row is None:
+        return False
+    asked = Approval.model_validate(row.approval).asked
+    place = next((place for place in asked if place.approver == ask.approver), None)
+    return place is None or place.round > ask.round or not is_one_of((person,), place.people)

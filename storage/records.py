@@ -156,8 +156,9 @@ async def _write_approval(fact: ApprovalFact, entry: Entry, session: AsyncSessio
         "decided_at": approval.decided_at,
     }
     await put(session, ApprovalRow, row)
-    await _write_approvers(fact.approval_id, approval, session)
-    await approvals.revoke_links(session, fact.approval_id, approval, entry.at)
+    if approval.asked:
+        await _write_approvers(fact.approval_id, approval, session)
+        await approvals.revoke_links(session, fact.approval_id, approval, entry.at)
 
 
 async def _write_approvers(approval_id: str, approval: Approval, session: AsyncSession) -> None:

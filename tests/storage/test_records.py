@@ -21,7 +21,7 @@ from activities.records import (
 from domain.answering import answer
 from domain.approval import Approval, Asked, Choice, Moment, Verdict, Vote
 from domain.approval_actions import Reassignment, escalate, reassign
-from domain.approval_policy import ApprovalPolicy, AtLeast, Order
+from domain.approval_policy import ApprovalPolicy, AtLeast, NobodyAsked, Order
 from domain.artifact import PinnedArtifact
 from domain.ids import DeploymentId, ReleaseId
 from domain.person import Requester
@@ -409,6 +409,8 @@ async def test_an_entry_takes_few_statements(store, database, entry, now):
         statements.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
-    await store.apply(entry(_PROD, _deployment(now), _job(), _step(), Event(release="webshop/41", text="prod began")))
+    nobody = _approval(now).model_copy(update={"policy": NobodyAsked(), "asked": ()})
+    began = Event(release="webshop/41", text="prod began")
+    await store.apply(entry(_PROD, _deployment(now), _told(nobody), _job(), _step(), began))
     event.remove(engine, "before_cursor_execute", note)
-    assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == 6
+    assert len([statement for statement in statements if not statement.startswith("BEGIN")]) == 7
