@@ -8,8 +8,10 @@ the approval as it is and returns the approval after it, with a receipt in words
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+
+from pydantic import AwareDatetime
 
 from domain.approval_policy import ApprovalPolicy, NobodyAsked, Order, Proof
 from domain.frozen import Frozen
@@ -103,7 +105,7 @@ class Vote(Action):
 
     choice: Choice
     digest: str
-    not_before: datetime | None = None
+    not_before: AwareDatetime | None = None
 
 
 class CountedVote(Frozen):
@@ -303,4 +305,4 @@ def _shown(asked: Asked) -> str:
 
 def clock(moment: datetime | None) -> str:
     """A moment as sentences have it."""
-    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if moment else ""

@@ -50,21 +50,23 @@ class BusinessHours(Frozen):
         return self
 
 
-def later(start: datetime, elapsed: timedelta, hours: BusinessHours, zone: tzinfo) -> datetime:
+def later(start: datetime, elapsed: timedelta, hours: BusinessHours, zone: tzinfo, latest: datetime) -> datetime:
     """When so much business time has passed since ``start``, in UTC terms of ``start``'s own zone.
 
-    An hour that the clocks skip or repeat counts as it really passes.
+    An hour that the clocks skip or repeat counts as it really passes. ``latest`` stands for all that is later: business
+    of a minute a week would count a year's time beyond the end of the calendar.
     """
     opening, closing = time.fromisoformat(hours.opens), time.fromisoformat(hours.closes)
-    day = start.astimezone(zone).date()
+    day, last = start.astimezone(zone).date(), latest.astimezone(zone).date()
     left = elapsed
-    while True:
+    while day <= last:
         if _DAYS[day.weekday()] in hours.days:
             opens = datetime.combine(day, opening, zone).astimezone(start.tzinfo)
             closes = datetime.combine(day, closing, zone).astimezone(start.tzinfo)
             begin = max(start, opens)
             if begin < closes:
                 if left <= closes - begin:
-                    return begin + left
+                    return min(begin + left, latest)
                 left -= closes - begin
         day += timedelta(days=1)
+    return latest

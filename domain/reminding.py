@@ -33,7 +33,7 @@ def plan_reminding(
     def after(elapsed: timedelta) -> datetime:
         if policy.business_hours is None or zone is None:
             return asked_at + elapsed
-        return later(asked_at, elapsed, policy.business_hours, zone)
+        return later(asked_at, elapsed, policy.business_hours, zone, expires_at)
 
     escalate_at = after(policy.escalate.after) if policy.escalate else None
     return Reminding(

@@ -8,6 +8,7 @@ from fakes.made_pipelines import NOON
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from pydantic import ValidationError
 
 from domain.answering import answer, carry_over
 from domain.approval import (
@@ -160,6 +161,14 @@ def test_a_deferral_that_makes_no_sense_is_refused() -> None:
     assert ReceiptKind.DEFERRED_TOO_LONG == answer(approval(ANA), vote(ANA, not_before=far), NOON)[1].kind
     no = vote(ANA, Choice.REJECT, not_before=NOON)
     assert ReceiptKind.DEFERRED_TOO_LONG == answer(approval(ANA), no, NOON)[1].kind
+
+
+def test_a_deferral_is_told_in_utc_whatever_its_zone() -> None:
+    """And one without a zone is no message at all: it could not be compared with the workflow's clock."""
+    waiting = after(approval(ANA), vote(ANA, not_before="2026-11-28T01:00:00+02:00"))
+    assert "1 of 1 approvals given; counts as approved from 2026-11-27 23:00 UTC on." == describe(waiting)
+    with pytest.raises(ValidationError, match="timezone"):
+        vote(ANA, not_before="2026-11-28T01:00:00")
 
 
 def test_somebody_else_may_still_reject_while_an_approval_is_deferred() -> None:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from domain.approval_policy import ApprovalPolicy
 from domain.business_hours import BusinessHours, later
-from domain.reminding import plan_reminding
+from domain.reminding import Reminding, plan_reminding
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)  # a Monday
 BERLIN = ZoneInfo("Europe/Berlin")
 HOURS = BusinessHours(timezone="Europe/Berlin", opens="09:00", closes="17:00")
+LATEST = NOON + timedelta(days=1000)
 
 
 def policy(**keys: Any) -> ApprovalPolicy:
@@ -81,7 +82,7 @@ def test_the_next_moment_is_the_earlier_of_reminder_and_escalation() -> None:
 )
 def test_business_time_passes_while_business_is_open(start: str, hours: int, expected: str) -> None:
     """By the clocks of the place, whatever they do."""
-    moment = later(datetime.fromisoformat(start).astimezone(UTC), timedelta(hours=hours), HOURS, BERLIN)
+    moment = later(datetime.fromisoformat(start).astimezone(UTC), timedelta(hours=hours), HOURS, BERLIN, LATEST)
     assert datetime.fromisoformat(expected) == moment
     assert UTC == moment.tzinfo
 
@@ -93,7 +94,15 @@ def test_business_time_passes_while_business_is_open(start: str, hours: int, exp
 )
 def test_business_time_adds_up(start: datetime, first: timedelta, more: timedelta) -> None:
     """Waiting twice is waiting once for as long as both together."""
-    assert later(start, first + more, HOURS, BERLIN) == later(later(start, first, HOURS, BERLIN), more, HOURS, BERLIN)
+    midway = later(start, first, HOURS, BERLIN, LATEST)
+    assert later(start, first + more, HOURS, BERLIN, LATEST) == later(midway, more, HOURS, BERLIN, LATEST)
+
+
+def test_business_of_a_minute_a_week_ends_with_the_approval() -> None:
+    """Nobody counts to the end of the calendar: what comes after the expiry does not come."""
+    hours = {"days": ["mon"], "opens": "00:00", "closes": "00:01"}
+    wanted = policy(remind="3650d", escalate={"after": "364d", "to": ["dee@example.com"]}, business_hours=hours)
+    assert Reminding() == plan_reminding(wanted, NOON, NOON + timedelta(days=365), UTC)
 
 
 def test_hours_that_close_before_they_open_are_refused() -> None:
