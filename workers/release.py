@@ -75,7 +75,7 @@ async def _worker(settings: Settings, database: Database) -> Worker:
         activities=_activities(settings, database),
         workflow_runner=shared(),
         max_cached_workflows=5000,
-        # While a mail service hangs, each mail keeps a place for a minute; no deployment waits for its turn behind them.
+        # While a mail service hangs, each mail keeps a place for a minute; no deployment waits behind them.
         max_concurrent_activities=1000,
         # After a kill -9 of another worker, its workflows answer queries again this soon.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
