@@ -115,32 +115,24 @@ async def test_all_that_people_do_reaches_the_approval(client: Client) -> None:
         assert ReleaseStatus.SUCCEEDED == end.status
 
 
-async def test_a_change_of_the_plan_reaches_the_open_approval(client: Client) -> None:
-    """What was shown before is approved no more; who changed it is told to have requested it."""
+async def test_bounces_and_changes_reach_the_open_approval(client: Client) -> None:
+    """A mail that came back is in its history; once the plan has changed, what was shown before is approved no more."""
     orchestrator = TemporalOrchestrator(client, CONSOLE)
     async with World(client).running() as world:
         await orchestrator.start_release(PLAN)
         before = await world.open_approval(f"{PROD}/before")
-        rita = Requester(name="rita@example.com", addresses=("rita@example.com",))
-        change = PlanChange(change_id="c-1", variables={"LEVEL": "debug"}, requester=rita)
+        await orchestrator.mail_bounced(PROD, Moment.BEFORE, "ana@example.com", "no such user")
+        told = await _recorded(world, lambda approval: bool(approval.history))
+        assert "no mail reaches ana@example.com: no such user" == told.history[0].text
+        otto = Requester(name="otto@example.com", addresses=("otto@example.com",))
+        change = PlanChange(change_id="c-1", variables={"LEVEL": "debug"}, requester=otto)
         for _ in range(2):
             await orchestrator.change_plan(PLAN.id, change)
         after = await _recorded(world, lambda approval: approval.digest != before.digest)
-        assert "rita@example.com" in after.requesters
-        told = await orchestrator.act(PROD, Moment.BEFORE, _vote(before.digest))
-        assert told is not None
-        assert ReceiptKind.PLAN_CHANGED == told.kind
-
-
-async def test_a_mail_that_came_back_reaches_the_approval(client: Client) -> None:
-    """It is in the approval's history, beside the person."""
-    orchestrator = TemporalOrchestrator(client, CONSOLE)
-    async with World(client).running() as world:
-        await orchestrator.start_release(PLAN)
-        await world.open_approval(f"{PROD}/before")
-        await orchestrator.mail_bounced(PROD, Moment.BEFORE, "ana@example.com", "no such user")
-        told = await _recorded(world, lambda approval: bool(approval.history))
-    assert "no mail reaches ana@example.com: no such user" == told.history[0].text
+        assert "otto@example.com" in after.requesters
+        receipt = await orchestrator.act(PROD, Moment.BEFORE, _vote(before.digest))
+        assert receipt is not None
+        assert ReceiptKind.PLAN_CHANGED == receipt.kind
 
 
 async def test_an_action_without_a_worker_is_stored(client: Client) -> None:
