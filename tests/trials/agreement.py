@@ -144,7 +144,8 @@ def _receipts(seen: Seen) -> Iterable[str]:
 
 def _is_kept(row: Approval, act: Act) -> bool:
     if act.what == "votes":
-        return act.history_key in _counted(row) or act.history_key in row.withdrawn
+        is_void = act.body["digest"] != row.digest
+        return is_void or act.history_key in _counted(row) or act.history_key in row.withdrawn
     if act.what == "withdrawals":
         return f"{act.person} {act.body['vote_id']}" in row.withdrawn
     return act.history_key in row.handled or (act.what == "overrides" and row.is_overridden)

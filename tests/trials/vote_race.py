@@ -1,16 +1,17 @@
-"""A vote that decides races what would decide otherwise: expiry, cancel, an override, a withdrawal, another plan.
+"""Votes, the last of which decides, race what would decide otherwise.
 
-The head start of each is steered towards the tie, so that both sides win. Whoever wins, workflow, table, page and
-receipts say so, nothing half done is left, and what is deployed is what was approved.
+That is expiry, cancel, an override, another plan and a withdrawal. The votes' head start is steered towards the tie,
+so that both sides win. Whoever wins, workflow, table, page and receipts say so of every vote, nothing half done is
+left, and what is deployed is what was approved.
 """
 
 import asyncio
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,17 +24,15 @@ from trials.verdict import Verdict as TrialVerdict
 from domain.approval import Approval, Verdict
 from storage.clock import utc_now
 
-ANA, BEN = "ana@example.com", "ben@example.com"
+VOTERS = ("ana@example.com", "ben@example.com", "cleo@example.com", "dora@example.com")
 _BATCH = 10
 _SHORTEST_STEP, _LONGEST_STEP = 0.002, 0.4
-_WAKE_BEFORE = timedelta(seconds=0.6)
 _EXPECTED = {200, 202, 409}  # 409: what it is to stop or change is over
 _One = TypeVar("_One")
-_Other = TypeVar("_Other")
 
 
 async def run(seed: int, amount: int) -> TrialVerdict:
-    """So many races, as many against each rival, all rivals at the same time."""
+    """So many votes that race, as many against each rival, all rivals at the same time."""
     with tempfile.TemporaryDirectory() as folder:
         async with approval_world(Path(folder)) as world:
             lanes = [kind(world, random.Random(f"{seed} {kind.rival}")) for kind in _RIVALS]
@@ -41,30 +40,32 @@ async def run(seed: int, amount: int) -> TrialVerdict:
     return TrialVerdict(
         trial="vote_race",
         seed=seed,
-        counts={f"races against {lane.rival}": lane.won.total() for lane in lanes},
+        counts={f"votes against {lane.rival}": lane.won.total() for lane in lanes}
+        | {f"verdicts by votes against {lane.rival}": lane.decided_by_votes for lane in lanes},
         fired={f"{winner} won, vote against {lane.rival}": won for lane in lanes for winner, won in lane.won.items()},
         violations=tuple(text for lane in lanes for text in lane.violations),
     )
 
 
 class HeadStart:
-    """By how many seconds the vote is sent before its rival; steered so that now the one wins and now the other."""
+    """By how many seconds the votes are sent before their rival; steered so that now they decide, and now it does."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._lead = 0.0
         self._step = 0.02
-        self._vote_won: bool | None = None
+        self._votes_won: bool | None = None
 
     def next(self) -> float:
-        return self._lead + self._rng.uniform(-self._step, self._step) / 2
+        """For one vote."""
+        return self._lead + self._rng.uniform(-self._step, self._step)
 
-    def note(self, *, vote_won: bool) -> None:
-        """Who won has less of a start the next time; who wins again loses more of it."""
-        is_turn = self._vote_won is not None and self._vote_won != vote_won
+    def note(self, *, votes_won: bool) -> None:
+        """Who decided has less of a start the next time; who decides again loses more of it."""
+        is_turn = self._votes_won is not None and self._votes_won != votes_won
         self._step = min(max(self._step * (0.5 if is_turn else 1.5), _SHORTEST_STEP), _LONGEST_STEP)
-        self._lead += -self._step if vote_won else self._step
-        self._vote_won = vote_won
+        self._lead += -self._step if votes_won else self._step
+        self._votes_won = votes_won
 
 
 @dataclass
@@ -89,12 +90,15 @@ class Contested:
     def vote(self, person: str, action_id: str = "v") -> Act:
         return self.act(person, "votes", action_id, choice="approve", digest=self.row.digest)
 
+    def has_counted(self, act: Act) -> bool:
+        return any((c.vote.by, c.vote.action_id) == (act.person, act.action_id) for c in self.row.votes)
+
 
 class Races:
-    """The races against one rival, one after the other."""
+    """The races against one rival. All who are asked must approve, so that the last vote decides."""
 
     rival = ""
-    approvers: tuple[str, ...] = (ANA,)
+    approvers: tuple[str, ...] = VOTERS
     condition = "failed"  # leaves the job out, so that no agent is needed
 
     def __init__(self, world: ApprovalWorld, rng: random.Random) -> None:
@@ -102,13 +106,14 @@ class Races:
         self.rng = rng
         self.start = HeadStart(rng)
         self.won = Counter({"vote": 0, self.rival: 0})
+        self.decided_by_votes = 0
         self.violations: list[str] = []
         self._releases = 0
 
     async def run(self, amount: int) -> None:
-        """So many races, or a few more."""
-        while self.won.total() < amount:
-            contested = await self.batch(min(_BATCH, amount - self.won.total()))
+        """So many votes that race, or a few more."""
+        while (left := amount - self.won.total()) > 0:
+            contested = await self.batch(min(_BATCH, -(-left // len(self.approvers))))
             for one in contested:
                 self.violations += await disagreements(self.world, one.id, one.told)
                 self.violations += await end_disagreements(self.world, one.id)
@@ -153,22 +158,32 @@ class Races:
         """Until there is a verdict."""
         raise NotImplementedError
 
-    async def both(self, vote: Coroutine[Any, Any, _One], rival: Coroutine[Any, Any, _Other]) -> tuple[_One, _Other]:
-        """Send both, the vote with its head start."""
-        lead = self.start.next()
-        return await asyncio.gather(_after(-lead, vote), _after(lead, rival))
+    async def all_at_once(self, votes: list[Act], rival: Coroutine[Any, Any, _One]) -> tuple[list[Told], _One]:
+        """Send all of them, each vote with its head start."""
+        leads = [self.start.next() for _ in votes]
+        longest = max(0.0, *leads)
+        sent = [_after(longest - lead, send(self.world, vote)) for vote, lead in zip(votes, leads, strict=True)]
+        told = asyncio.gather(*sent)
+        answer = await _after(longest, rival)
+        return await told, answer
 
     async def decided(self, one: Contested) -> Approval:
         """As the table has it once there is a verdict."""
         one.row = await self.world.seen(one.id, lambda row: row.verdict.is_final)
         return one.row
 
-    def over(self, *, vote_won: bool) -> None:
-        self.start.note(vote_won=vote_won)
-        self.won["vote" if vote_won else self.rival] += 1
+    def over(self, *, votes_won: bool) -> None:
+        self.start.note(votes_won=votes_won)
+        self.decided_by_votes += votes_won
+
+    def voted(self, one: Contested, told: list[Told], counted: Callable[[Act], bool]) -> None:
+        """Keep what the voters were told; it must be so."""
+        for each in told:
+            self.won["vote" if counted(each.act) else self.rival] += 1
+            self.told(one, each, stands=counted(each.act))
 
     def told(self, one: Contested, told: Told, *, stands: bool) -> None:
-        """Keep what somebody was told; it must be so. Whoever was told that it is stored was told nothing yet."""
+        """Whoever was told that it is stored was told nothing yet."""
         one.told.append(told)
         is_so = told.is_stored or told.stands == stands
         self.expect(one, holds=is_so, what=f"{told.act.what} of {told.act.person}: told {told.answer.body}")
@@ -191,10 +206,10 @@ class AgainstCancel(Races):
     async def race(self, one: Contested) -> None:
         path = f"/deployments/{one.deployment}/cancel"
         canceling = self.world.ask(REQUESTER, "POST", path, {"reason": "it is a race"})
-        told, answer = await self.both(send(self.world, one.vote(ANA)), canceling)
+        told, answer = await self.all_at_once([one.vote(person) for person in VOTERS], canceling)
         row = await self.decided(one)
-        self.over(vote_won=row.verdict == Verdict.APPROVED)
-        self.told(one, told, stands=row.verdict == Verdict.APPROVED)
+        self.over(votes_won=row.verdict == Verdict.APPROVED)
+        self.voted(one, told, one.has_counted)
         self.expect(one, holds=row.verdict in {Verdict.APPROVED, Verdict.CANCELED}, what=f"is {row.verdict}")
         self.expect(one, holds=answer.status in _EXPECTED, what=f"the cancel was answered {answer}")
 
@@ -206,13 +221,13 @@ class AgainstOverride(Races):
 
     async def race(self, one: Contested) -> None:
         no = one.act(MANAGER, "overrides", "o", choice="reject", digest=one.row.digest, comment="it is a race")
-        told, refused = await self.both(send(self.world, one.vote(ANA)), send(self.world, no))
+        told, refused = await self.all_at_once([one.vote(person) for person in VOTERS], send(self.world, no))
         row = await self.decided(one)
-        vote_won = row.verdict == Verdict.APPROVED
-        self.over(vote_won=vote_won)
-        self.told(one, told, stands=vote_won)
-        self.told(one, refused, stands=not vote_won)
-        self.expect(one, holds=row.is_overridden != vote_won, what=f"is {row.verdict} by {row.decided_by}")
+        votes_won = row.verdict == Verdict.APPROVED
+        self.over(votes_won=votes_won)
+        self.voted(one, told, one.has_counted)
+        self.told(one, refused, stands=not votes_won)
+        self.expect(one, holds=row.is_overridden != votes_won, what=f"is {row.verdict} by {row.decided_by}")
 
 
 class AgainstExpiry(Races):
@@ -224,91 +239,103 @@ class AgainstExpiry(Races):
         return {**super().policy(), "timeout": self.rng.choice(["1s", "2s", "3s"])}
 
     async def batch(self, number: int) -> list[Contested]:
-        """Each as soon as it is asked for: the others have no time to wait for. The first vote comes well in time."""
-        ids = await self.released(number)
-        return list(await asyncio.gather(*(self._asked_and_raced(one, at) for at, one in enumerate(ids))))
+        """Each as soon as it is asked for: the others have no time to wait for."""
+        return list(await asyncio.gather(*(self._asked_and_raced(one) for one in await self.released(number))))
 
-    async def _asked_and_raced(self, approval_id: str, at: int) -> Contested:
+    async def _asked_and_raced(self, approval_id: str) -> Contested:
         one = await self.asked(approval_id)
-        if at:
-            await _until(one.row.expires_at - _WAKE_BEFORE)
-            await _until(one.row.expires_at - timedelta(seconds=self.start.next()))
         await self.race(one)
         return one
 
     async def race(self, one: Contested) -> None:
-        told = await send(self.world, one.vote(ANA))
+        """The first vote comes well in time, and shows how long a vote takes; the others come near the end."""
+        first, *others = [one.vote(person) for person in VOTERS]
+        began = utc_now()
+        early = await send(self.world, first)
+        near = (utc_now() - began) * self.rng.uniform(0.5, 3)
+        told = await asyncio.gather(
+            *(self._send_at(one.row.expires_at - near * self.rng.uniform(0.8, 1.2), vote) for vote in others)
+        )
         row = await self.decided(one)
-        self.over(vote_won=row.verdict == Verdict.APPROVED)
-        self.told(one, told, stands=row.verdict == Verdict.APPROVED)
+        self.over(votes_won=row.verdict == Verdict.APPROVED)
+        self.told(one, early, stands=one.has_counted(first))
+        self.voted(one, told, one.has_counted)
         self.expect(one, holds=row.verdict in {Verdict.APPROVED, Verdict.EXPIRED}, what=f"is {row.verdict}")
-        if row.verdict == Verdict.EXPIRED:
-            self.expect(one, holds=not row.votes, what="expired with enough votes")
 
-
-async def _until(moment: datetime) -> None:
-    await asyncio.sleep(max((moment - utc_now()).total_seconds(), 0))
+    async def _send_at(self, moment: datetime, vote: Act) -> Told:
+        await asyncio.sleep(max((moment - utc_now()).total_seconds(), 0))
+        return await send(self.world, vote)
 
 
 class AgainstWithdrawal(Races):
     """The first of two answers is taken back as the second is given. Then they change places, until both stand."""
 
     rival = "withdrawal"
-    approvers = (ANA, BEN)
+    approvers = VOTERS[:2]
 
     async def race(self, one: Contested) -> None:
-        stays, comes, number = ANA, BEN, 0
+        stays, comes = self.approvers
+        number = 0
         one.told.append(await send(self.world, one.vote(stays, "v0")))
         while not one.row.verdict.is_final:
             back = one.act(stays, "withdrawals", f"w{number}", vote_id=f"v{number}")
             number += 1
-            told, taken = await self.both(send(self.world, one.vote(comes, f"v{number}")), send(self.world, back))
-            await self.settled(one, back, f"v{number}")
+            vote = one.vote(comes, f"v{number}")
+            [told], taken = await self.all_at_once([vote], send(self.world, back))
+            one.row = await self.world.seen(one.id, partial(_is_decided_or_changed, back, vote))
             vote_won = one.row.verdict.is_final
-            self.over(vote_won=vote_won)
+            self.over(votes_won=vote_won)
+            self.won["vote" if vote_won else self.rival] += 1
             self.told(one, told, stands=True)
             self.told(one, taken, stands=not vote_won)
             stays, comes = comes, stays
 
-    async def settled(self, one: Contested, back: Act, coming: str) -> None:
-        """Wait until it is decided, or the one answer is gone and the other is there."""
-        gone = f"{back.person} {back.body['vote_id']}"
 
-        def is_settled(row: Approval) -> bool:
-            votes = [counted.vote.action_id for counted in row.votes]
-            return row.verdict.is_final or (gone in row.withdrawn and votes == [coming])
-
-        one.row = await self.world.seen(one.id, is_settled)
+def _is_decided_or_changed(back: Act, vote: Act, row: Approval) -> bool:
+    is_back = f"{back.person} {back.body['vote_id']}" in row.withdrawn
+    return row.verdict.is_final or (is_back and [vote.action_id] == [c.vote.action_id for c in row.votes])
 
 
 class AgainstPlan(Races):
-    """What is deployed changes as it is approved; asked anew, they answer anew, until an answer comes in time."""
+    """What is deployed changes as it is approved; asked anew, they answer anew, until all answers come in time."""
 
     rival = "plan"
     condition = "succeeded"
 
-    async def opened(self, number: int) -> list[Contested]:
-        """Each of a release of its own: it is the release whose plan changes."""
-        return [one for found in await asyncio.gather(*(self.one_release(1) for _ in range(number))) for one in found]
+    async def batch(self, number: int) -> list[Contested]:
+        """Each of a release of its own: it is the release whose plan changes. Several rounds make do with fewer."""
+        opened = await asyncio.gather(*(self.one_release(1) for _ in range(-(-number // 2))))
+        contested = [one for [one] in opened]
+        for one in contested:
+            await self.race(one)
+        return contested
 
     async def race(self, one: Contested) -> None:
         level, number = "as written", 0
         while not one.row.verdict.is_final:
             number += 1
-            old = one.row.digest
+            old = one.row
             change = {"variables": {"LEVEL": str(number)}, "comment": "it is a race"}
             changing = self.world.ask(REQUESTER, "POST", f"/releases/{one.release}/variables", change)
-            told, answer = await self.both(send(self.world, one.vote(ANA, f"v{number}")), changing)
-            one.row = await self.world.seen(one.id, partial(_is_decided_or_asked_anew, old))
-            vote_won = one.row.verdict.is_final
-            self.over(vote_won=vote_won)
-            self.told(one, told, stands=vote_won)
+            votes = [one.vote(person, f"v{number}") for person in VOTERS]
+            told, answer = await self.all_at_once(votes, changing)
+            one.row = await self.world.seen(one.id, partial(_is_decided_or_asked_anew, old.digest))
+            votes_won = one.row.verdict.is_final
+            self.over(votes_won=votes_won)
+            # What was counted for the old plan is void, and still in the history.
+            lines = one.row.history[len(old.history) :]
+            counted = {line.by for line in lines if line.text.startswith("approved")}
+            self.voted(one, told, partial(_is_of_one_of, counted))
             self.expect(one, holds=answer.status in _EXPECTED, what=f"the change was answered {answer}")
-            level = level if vote_won else str(number)
+            level = level if votes_won else str(number)
         await self.world.end(one.deployment)
         run_id = f"{one.deployment}/deploy/1/1"
         deployed = [run.environment["LEVEL"] for run in self.world.agent.requests if run.run_id == run_id]
         self.expect(one, holds=deployed == [level], what=f"{level} was approved, {deployed} deployed")
+
+
+def _is_of_one_of(people: set[str], vote: Act) -> bool:
+    return vote.person in people
 
 
 def _is_decided_or_asked_anew(old: str, row: Approval) -> bool:

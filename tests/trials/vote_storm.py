@@ -26,18 +26,18 @@ from domain.approval_policy import Order
 from domain.ids import split_approval_id
 from storage.clock import utc_now
 
-PEOPLE = tuple(f"p{number}@example.com" for number in range(20))
+PEOPLE = tuple(f"p{number}@example.com" for number in range(14))
 GROUPS = {
-    "red": PEOPLE[0:7],
-    "blue": PEOPLE[5:12],
-    "green": (*PEOPLE[10:17], PEOPLE[0]),
+    "red": PEOPLE[0:5],
+    "blue": PEOPLE[3:8],
+    "green": (*PEOPLE[7:11], PEOPLE[0]),
     "small": PEOPLE[4:5],
-    "mixed": (REQUESTER, *PEOPLE[15:20]),
+    "mixed": (REQUESTER, *PEOPLE[10:13]),
 }
-_VOTES_PER_APPROVAL = 15
+_VOTES_PER_APPROVAL = 9
 _VOTES_PER_WAVE = 1000
 _STAGES = 8
-_TIMES = (1, 1, 1, 1, 2, 2, 3, 5)
+_TIMES = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
 _AT_ONCE = 16
 
 
@@ -202,16 +202,16 @@ def _lively(rng: random.Random, planned: _Approval) -> Iterator[Act]:
     voters = _voters(rng, planned)
     for person in voters:
         yield _vote(planned, person, "reject" if rng.random() < 0.02 else "approve", "v", _later(rng))
-        if rng.random() < 0.5:
+        if rng.random() < 0.3:
             yield _act(planned, person, "withdrawals", "w", vote_id="v", comment="on second thoughts")
-        if rng.random() < 0.4:
+        if rng.random() < 0.3:
             yield _vote(planned, person, "approve", "v2")
     for number in range(rng.randint(1, 3)):
         place = rng.choice(planned.page["asked"])
         who = rng.choice([MANAGER, *place["members"]])
         to = rng.choice([*PEOPLE, *(f"group:{name}" for name in GROUPS)])
         yield _act(planned, who, "reassignments", f"r{number}", approver=place["approver"], to=to)
-    if rng.random() < 0.25:
+    if rng.random() < 0.4:
         choice, digest = rng.choice(["approve", "reject"]), planned.page["digest"]
         yield _act(planned, MANAGER, "overrides", "o", choice=choice, digest=digest, comment="it is urgent")
 
