@@ -1,4 +1,6 @@
-"""Whose answer an approval waits for: those in whose inbox it belongs."""
+"""Whose answer an approval waits for: those in whose inbox it belongs; and whose could count in a place at all."""
+
+from collections.abc import Iterable
 
 from domain.approval import Approval, Asked, asked_now, is_requester, open_places
 from domain.approval_policy import Order
@@ -15,6 +17,12 @@ def awaited(approval: Approval) -> frozenset[str]:
     return frozenset(
         person for person in people if not is_same_person((person,), voters) and not is_requester(approval, (person,))
     )
+
+
+def able(approval: Approval, place: Asked, people: Iterable[str]) -> tuple[str, ...]:
+    """Those of its people who could answer in this place: not requesters, nor, in a group's, who is asked by name."""
+    everybody = _able(place, _named(approval))
+    return tuple(person for person in people if spelled(person) in everybody and not is_requester(approval, (person,)))
 
 
 def _named(approval: Approval) -> set[str]:

@@ -13,6 +13,7 @@ from domain.approval import Approval, Asked, Moment, asked_now, clock, is_reques
 from domain.approval_actions import escalate, mail_came_back
 from domain.approval_policy import LinkLevel, Order
 from domain.artifact import PinnedArtifact
+from domain.awaiting import able
 from domain.duration import render
 from domain.ids import DeploymentId, approval_id
 from domain.person import Requester, is_same_person
@@ -70,7 +71,7 @@ class Asking:
         for asked in new:
             self._places[_key(asked)] = _Place(workflow.now())
             self._mail(approval, asked, LetterKind.WANTED, asked.members, because=_why_asked(asked))
-            if not _able(approval, asked.members):
+            if not able(approval, asked, asked.members):
                 self._replace(self._moment, partial(self._nobody_able, asked))
         for asked in asked_now(approval):
             self._tell_deputies(approval, asked)
@@ -119,16 +120,18 @@ class Asking:
         approval = mail_came_back(approval, person, reason, workflow.now())
         for asked in asked_now(approval):
             is_told = _key(asked) in self._places
-            if not is_told or not all(is_one_of((member,), self._unreachable) for member in asked.members):
+            members = able(approval, asked, asked.members)
+            if not is_told or not all(is_one_of((member,), self._unreachable) for member in members):
                 continue
             if all(is_one_of((deputy,), self._unreachable) for deputy in asked.deputies):
                 approval = self._needs_others(approval, asked, f"No mail reaches {asked.approver}")
         return approval
 
     def _nobody_able(self, asked: Asked, approval: Approval) -> Approval:
-        """Who is asked is an empty group, or requested the deployment: waiting for them would be waiting in vain."""
-        why = f"{asked.approver} requested it" if asked.members else f"{asked.approver} has no members"
-        return self._needs_others(approval, asked, f"Nobody can answer as {asked.approver}: {why}")
+        """Waiting for them would be waiting in vain."""
+        return self._needs_others(
+            approval, asked, f"Nobody can answer as {asked.approver}: {_why_not(approval, asked)}"
+        )
 
     def _needs_others(self, approval: Approval, asked: Asked, why: str) -> Approval:
         """Ask the deputies; where there are none (left), tell the requesters, once."""
@@ -145,7 +148,8 @@ class Asking:
         place.plan(place.reminding)
         place.why_deputies = f"{why}."
         policy = approval.policy
-        deputies = _able(approval, self.plan.members(policy.escalate.to)) if policy.escalate else ()
+        named = self.plan.members(policy.escalate.to) if policy.escalate else ()
+        deputies = able(approval, asked.model_copy(update={"deputies": named}), named)
         return escalate(approval, asked.approver, deputies, why, workflow.now())
 
     async def _reminding(self, approval: Approval) -> Reminding:
@@ -170,7 +174,7 @@ class Asking:
         because: str,
         number: int = 0,
     ) -> None:
-        wanted = _not_yet_heard(approval, _able(approval, people))
+        wanted = _not_yet_heard(approval, able(approval, asked, people))
         if not wanted:
             return
         ask = self._ask(approval, asked).model_copy(
@@ -241,9 +245,13 @@ class Asking:
         )
 
 
-def _able(approval: Approval, people: tuple[str, ...]) -> tuple[str, ...]:
-    """Those whom the requester rule does not keep from answering."""
-    return tuple(person for person in people if not is_requester(approval, (person,)))
+def _why_not(approval: Approval, asked: Asked) -> str:
+    """Why nobody could answer in this place."""
+    if not asked.members:
+        return f"{asked.approver} has no members"
+    if all(is_requester(approval, (member,)) for member in asked.members):
+        return f"{asked.approver} requested it"
+    return f"everybody in {asked.approver} who did not request it is asked by name"
 
 
 def _not_yet_heard(approval: Approval, people: tuple[str, ...]) -> tuple[str, ...]:

@@ -374,16 +374,40 @@ async def test_one_reachable_member_is_enough_for_a_group(world: World, eventual
     assert world.surroundings.mails[1].because == "No mail reaches group:ops."
 
 
-@pytest.mark.parametrize("approver", ["rita@example.com", "group:nobody"])
-async def test_an_approval_that_nobody_can_give_is_told_at_once(world: World, eventually: Any, approver: str) -> None:
-    """Asked is only the requester, or a group without members: no mail is sent in vain, and the requester hears."""
+@pytest.mark.parametrize(
+    ("approvers", "why"),
+    [
+        (["rita@example.com"], "rita@example.com requested it"),
+        (["group:nobody"], "group:nobody has no members"),
+        (["group:all", ANA], "everybody in group:all who did not request it is asked by name"),
+    ],
+)
+async def test_an_approval_that_nobody_can_give_is_told_at_once(
+    world: World, eventually: Any, approvers: list[str], why: str
+) -> None:
+    """Nobody gets a mail in vain, and the requester hears."""
     async with world.running():
-        handle = await start(world, plan_of(guarded(before={"approvers": [approver]})))
+        plan = plan_of(guarded(before={"approvers": approvers, "order": "in_sequence"}))
+        handle = await start(world, plan.model_copy(update={"groups": {"all": ("rita@example.com", ANA)}}))
         await eventually(lambda: world.surroundings.unreachable)
         await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com"))
         await handle.result()
     assert world.surroundings.mails == []
-    assert f"Nobody can answer as {approver}" in world.surroundings.unreachable[0].reason
+    assert f"Nobody can answer as {approvers[0]}: {why}" == world.surroundings.unreachable[0].reason
+
+
+async def test_a_group_of_which_one_requested_it_is_out_of_reach_with_the_others(world: World, eventually: Any) -> None:
+    """The requester may not answer, so that whether a mail reaches them says nothing."""
+    policy = {"approvers": ["group:ops"], "escalate": {"to": [DORA]}}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy), requested_by="olga@example.com"))
+        await eventually(lambda: world.surroundings.mails)
+        bounced = MailBounced(moment=Moment.BEFORE, person="otto@example.com", reason="mailbox full")
+        await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.mail_bounced, bounced)
+        await eventually(lambda: len(world.surroundings.mails) == 2)
+        await vote(world, DEPLOYMENT, DORA)
+        await handle.result()
+    assert [("approval wanted", ("otto@example.com",)), ("deputy wanted", (DORA,))] == mails(world)
 
 
 async def test_a_changed_plan_asks_everybody_anew(world: World, eventually: Any) -> None:
