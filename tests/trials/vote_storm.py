@@ -172,7 +172,8 @@ async def _open(world: ApprovalWorld, release: _Release) -> None:
 
 
 def _is_open(planned: _Approval, row: Approval) -> bool:
-    deputies = set(_people(planned.policy.get("escalate", {}).get("to", ())))
+    # Who is asked by name answers for themselves, never as a deputy.
+    deputies = {*_people(planned.policy.get("escalate", {}).get("to", ()))} - {*planned.policy["approvers"]}
     return row.policy.order == Order.IN_SEQUENCE or all(deputies <= set(asked.people) for asked in row.asked)
 
 
