@@ -7,10 +7,11 @@ under a new name when a sequence of commands changes on purpose (guarded by ``wo
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from fakes.release_world import World, plan_of, stage, start, vote
+from fakes.release_world import World, act, deployment_handle, plan_of, stage, start, vote
 from fakes.temporal_binaries import DEV_SERVER
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -18,11 +19,22 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities import search_attributes
 from domain.approval import Choice, Moment
+from domain.approval_actions import Override, Reassignment, Withdrawal
+from domain.person import Requester
+from workflows.approval import MailBounced, OverrideApproval, Reassign, Withdraw
+from workflows.deployment import DeploymentWorkflow, PlanChange
 from workflows.release import ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
 _HERE = Path(__file__).parent
-_APPROVAL = {"approval": {"approvers": ["ana@example.com", "group:ops"]}}
+_ANA, _BEN, _DORA, _MONA = "ana@example.com", "ben@example.com", "dora@example.com", "mona@example.com"
+_APPROVAL = {"approval": {"approvers": [_ANA, "group:ops"]}}
+_AT_ANY_TIME = {
+    "timezone": "Europe/Berlin",
+    "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+    "opens": "00:00",
+    "closes": "23:59",
+}
 
 
 async def fan(world: World) -> None:
@@ -67,7 +79,106 @@ async def queued(world: World) -> None:
     await second.result()
 
 
-SCENARIOS: list[Callable[[World], Awaitable[None]]] = [fan, approved, canceled, queued]
+async def reconsidered(world: World) -> None:
+    """An answer taken back and given anew, a place given to somebody else, and an override afterwards."""
+    stages = [stage("test", before=_APPROVAL, after_deployment=_APPROVAL)]
+    handle = await start(world, plan_of({"pipeline": "reconsidered", "stages": stages}))
+    deployment = "reconsidered/1/test/1"
+    await vote(world, deployment, _ANA, action_id="first")
+    back = Withdrawal(action_id="back", by=_ANA, vote_id="first", comment="not yet")
+    await act(world, deployment, Withdraw(moment=Moment.BEFORE, withdrawal=back), back)
+    await vote(world, deployment, _ANA, action_id="first")
+    change = Reassignment(action_id="1", by=_ANA, approver=_ANA, to=_BEN, members=(_BEN,), comment="on holiday")
+    await act(world, deployment, Reassign(moment=Moment.BEFORE, reassignment=change), change)
+    await vote(world, deployment, _BEN)
+    await vote(world, deployment, "otto@example.com")
+    approval = await world.open_approval(f"{deployment}/after")
+    decision = Override(action_id="2", by=_MONA, choice=Choice.REJECT, digest=approval.digest, comment="it is down")
+    await act(world, deployment, OverrideApproval(moment=Moment.AFTER, override=decision), decision)
+    await handle.result()
+
+
+async def replanned(world: World) -> None:
+    """Other values while people are asked: they are asked anew; and while the jobs run: for the stage to come."""
+    variables = {"LEVEL": {"value": "info", "settable": True}}
+    stages = [stage("test", before=_APPROVAL, after_deployment=_APPROVAL), stage("prod", after=("test",))]
+    handle = await start(world, plan_of({"pipeline": "replanned", "variables": variables, "stages": stages}))
+    deployment, dora = "replanned/1/test/1", Requester(name=_DORA, addresses=(_DORA,))
+    old = await world.open_approval(f"{deployment}/before")
+    await vote(world, deployment, _ANA, action_id="old")
+    await handle.signal(
+        ReleaseWorkflow.change_plan, PlanChange(change_id="1", variables={"LEVEL": "debug"}, requester=dora)
+    )
+    while world.tables.approvals()[f"{deployment}/before"].digest == old.digest:
+        await asyncio.sleep(0.01)
+    await vote(world, deployment, _ANA)
+    await vote(world, deployment, "otto@example.com")
+    await world.open_approval(f"{deployment}/after")
+    await handle.signal(
+        ReleaseWorkflow.change_plan, PlanChange(change_id="2", variables={"LEVEL": "warn"}, requester=dora)
+    )
+    await vote(world, deployment, _ANA, moment=Moment.AFTER)
+    await vote(world, deployment, "otto@example.com", moment=Moment.AFTER)
+    await handle.result()
+
+
+async def deferred(world: World) -> None:
+    """Approved from a moment on; carried over to the next stage, which asks nobody else."""
+    again = {"approval": {"approvers": [_ANA], "skip_if_approved_before": True}}
+    stages = [stage("test", before={"approval": {"approvers": [_ANA]}}), stage("prod", after=("test",), before=again)]
+    handle = await start(world, plan_of({"pipeline": "deferred", "stages": stages}))
+    approval = await world.open_approval("deferred/1/test/1/before")
+    await vote(world, "deferred/1/test/1", _ANA, not_before=approval.opened_at + timedelta(seconds=2))
+    await handle.result()
+
+
+async def silent(world: World) -> None:
+    """Reminders and deputies, by all hours and by business hours; one is answered by a deputy, the other expires."""
+    policy = {"approvers": [_ANA], "remind": "1s", "escalate": {"after": "2s", "to": [_DORA]}, "timeout": "4s"}
+    stages = [
+        stage("test", before={"approval": {**policy, "business_hours": _AT_ANY_TIME, "timeout": "30d"}}),
+        stage("prod", after=("test",), before={"approval": policy}),
+    ]
+    handle = await start(world, plan_of({"pipeline": "silent", "stages": stages}))
+    await world.open_approval("silent/1/test/1/before")
+    while not world.tables.approvals()["silent/1/test/1/before"].asked[0].deputies:
+        await asyncio.sleep(0.01)
+    await vote(world, "silent/1/test/1", _DORA)
+    await handle.result()
+
+
+async def unreachable(world: World) -> None:
+    """A mail that comes back, one that is refused, and a group of nobody."""
+    world.surroundings.refused_people = (_BEN,)
+    stages = [
+        stage("eu", before={"approval": {"approvers": [_ANA], "escalate": {"to": [_DORA]}}}),
+        stage("us", before={"approval": {"approvers": [_BEN]}}),
+        stage("asia", before={"approval": {"approvers": ["group:nobody"]}}),
+    ]
+    handle = await start(world, plan_of({"pipeline": "unreachable", "stages": stages}))
+    while len(world.surroundings.mails) < 2 or len(world.surroundings.unreachable) < 2:
+        await asyncio.sleep(0.01)
+    bounced = MailBounced(moment=Moment.BEFORE, person=_ANA, reason="550 no such user")
+    await deployment_handle(world, "unreachable/1/eu/1").signal(DeploymentWorkflow.mail_bounced, bounced)
+    while not world.tables.approvals()["unreachable/1/eu/1/before"].asked[0].deputies:
+        await asyncio.sleep(0.01)
+    await vote(world, "unreachable/1/eu/1", _DORA)
+    await vote(world, "unreachable/1/us/1", _BEN)
+    await handle.signal(ReleaseWorkflow.cancel, CancelRequest(by="rita@example.com", reason="nobody to ask"))
+    await handle.result()
+
+
+SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
+    fan,
+    approved,
+    canceled,
+    queued,
+    reconsidered,
+    replanned,
+    deferred,
+    silent,
+    unreachable,
+]
 
 
 async def main(version: str) -> None:
