@@ -221,7 +221,8 @@ def ask_anew(approval: Approval, plan: ReleasePlan, changed_by: str, now: dateti
     approval = settle(approval, now)
     if approval.verdict.is_final or plan.digest == approval.digest:
         return approval
-    void = f"; {len(approval.votes)} earlier answers no longer count" if approval.votes else ""
+    count = len(approval.votes)
+    void = f"; {count} earlier answer{'s no longer count' if count > 1 else ' no longer counts'}" if count else ""
     after = approval.model_copy(
         update={
             "digest": plan.digest,

@@ -123,7 +123,9 @@ class Approvals:
             self._receipts[key] = Receipt(action_id=action.action_id, kind=ReceiptKind.NOT_OPEN, message=message)
             return
         self._open[moment], told = decide(approval, action, workflow.now())
-        if told.kind not in _SAID_BEFORE:
+        if told.kind in _SAID_BEFORE:
+            self._receipts.setdefault(key, told)
+        else:
             self._receipts[key] = told
 
     def receipt(self, query: ReceiptQuery) -> Receipt | None:

@@ -424,7 +424,7 @@ def test_a_changed_plan_voids_the_votes_and_bars_who_changed_it() -> None:
     anew = ask_anew(after(approval(ANA, BOB, CY), vote(ANA)), changed, BOB, NOON)
     assert ((), changed.digest) == (anew.votes, anew.digest)
     assert [1, 1, 1] == [asked.round for asked in anew.asked]
-    assert f"{BOB}: changed what is deployed; 1 earlier answers no longer count" == texts(anew)[-1]
+    assert f"{BOB}: changed what is deployed; 1 earlier answer no longer counts" == texts(anew)[-1]
     assert ReceiptKind.PLAN_CHANGED == answer(anew, vote(CY), NOON)[1].kind
     assert ReceiptKind.REQUESTER_MAY_NOT_APPROVE == answer(anew, vote(BOB, digest=changed.digest), NOON)[1].kind
     assert ReceiptKind.COUNTED == answer(anew, vote(ANA, action_id="2", digest=changed.digest), NOON)[1].kind

@@ -208,11 +208,14 @@ async def test_a_vote_may_be_taken_back_and_given_anew(world: World) -> None:
         back = Withdrawal(action_id="back", by=ANA, vote_id="first")
         taken = await act(world, DEPLOYMENT, Withdraw(moment=Moment.BEFORE, withdrawal=back), back)
         repeated = await vote(world, DEPLOYMENT, ANA, action_id="first")
+        again = back.model_copy(update={"action_id": "back again"})
+        told_again = await act(world, DEPLOYMENT, Withdraw(moment=Moment.BEFORE, withdrawal=again), again)
         await vote(world, DEPLOYMENT, BEN)
         assert world.agent.runs == []
         await vote(world, DEPLOYMENT, ANA, action_id="second")
         end = await handle.result()
     assert (taken.kind, repeated.kind) == (ReceiptKind.DONE, ReceiptKind.WITHDRAWN)
+    assert told_again.kind == ReceiptKind.ALREADY_DONE
     assert end.status == ReleaseStatus.SUCCEEDED
     assert "prod: approval before the deployment: took back that they approved through the API" in world.tables.events()
 
