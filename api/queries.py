@@ -176,6 +176,7 @@ def _summary(row: ReleaseRow, services: Services) -> ReleaseSummary:
         waiting_for=row.waiting_for,
         reason=row.reason,
         requested_by=row.requested_by,
+        requested_for=row.plan.get("requested_for", ""),
         created_at=row.created_at,
         finished_at=row.finished_at,
         links=LinksView(self=links.release_in_api(row.id), console=links.release_in_console(services, row.id)),

@@ -5,6 +5,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Path
 from pydantic import Field, SecretStr, StringConstraints
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import Admin, needs
 from api.errors import documented
@@ -12,9 +13,11 @@ from api.inputs import Body, Mail, SecretText, Slug
 from api.services import ServicesHere
 from api.views import ConnectionView, GroupView
 from domain.connection import Connection, ConnectionKind
-from domain.refusal import NotFound
+from domain.pipeline import Pipeline
+from domain.refusal import Kind, NotFound, Refusal
+from domain.release import groups_named
 from domain.role import Role
-from storage import connections, groups, secrets
+from storage import connections, groups, pipelines, secrets
 
 router = APIRouter(responses=documented(401, 403, 422))
 SecretName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$", description="Such as webshop/db.")]
@@ -45,6 +48,12 @@ class NewGroup(Body):
 
 class NoSuchGroup(NotFound):
     """There is no group of that name."""
+
+
+class GroupInUse(Refusal):
+    """Pipelines as they stand name the group."""
+
+    kind = Kind.CONFLICT
 
 
 class NoSuchSecret(NotFound):
@@ -165,3 +174,29 @@ async def get_group(name: Slug, services: ServicesHere) -> GroupView:
     if members is None:
         raise NoSuchGroup(f"there is no group {name}")
     return GroupView(name=name, members=list(members))
+
+
+@router.delete(
+    "/groups/{name}",
+    status_code=204,
+    tags=["groups"],
+    operation_id="delete_group",
+    summary="Forget a group",
+    responses=documented(404, 409),
+)
+async def delete_group(name: Slug, caller: Admin, services: ServicesHere) -> None:
+    """Not while a pipeline names it, whose approvals nobody could answer then. Releases keep the members they have."""
+    async with services.database.transaction() as session:
+        if not await groups.remove(session, name):
+            raise NoSuchGroup(f"there is no group {name}")
+        naming = await _pipelines_naming(session, name)
+        if naming:
+            which = ("pipeline " if len(naming) == 1 else "pipelines ") + ", ".join(naming)
+            raise GroupInUse(f"group {name} is named by {which}; take it out there first")
+    _log.info("group forgotten", group=name, by=caller.subject)
+
+
+async def _pipelines_naming(session: AsyncSession, group: str) -> list[str]:
+    """Those whose newest revision does; of earlier ones nothing is made any more."""
+    rows = await pipelines.all_latest(session)
+    return [row.pipeline for row in rows if group in groups_named(Pipeline.model_validate(row.definition))]

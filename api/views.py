@@ -103,7 +103,7 @@ class LinksView(View):
 
 
 class ReleaseSummary(View):
-    """A release in a list."""
+    """A release in a list. ``requested_for`` is the person a service asked for; else empty."""
 
     id: str
     pipeline: str
@@ -113,6 +113,7 @@ class ReleaseSummary(View):
     waiting_for: str
     reason: str
     requested_by: str
+    requested_for: str
     created_at: datetime
     finished_at: datetime | None
     links: LinksView

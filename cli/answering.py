@@ -12,7 +12,7 @@ from cli.api_client import ApiClient
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
 from cli.moments import moment
-from cli.release_text import versions
+from cli.release_text import requester, versions
 from cli.safe_text import one_line
 from cli.screen import examples, print_fields, say
 from cli.session import api_of
@@ -108,7 +108,7 @@ def print_what_is_decided(api: ApiClient, approval: Approval) -> None:
     print_fields(
         [
             ("approval", approval["id"]),
-            ("release", f"{release['name']}, requested by {release['requested_by']}"),
+            ("release", f"{release['name']}, requested by {requester(release)}"),
             ("description", release["description"]),
             ("artifacts", versions(release)),
             ("asked", approval_text.asked(approval)),

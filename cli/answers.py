@@ -120,6 +120,7 @@ class Release(TypedDict):
     reason: str
     description: str
     requested_by: str
+    requested_for: str
     created_at: str
     finished_at: str | None
     artifacts: list[Artifact]

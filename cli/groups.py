@@ -8,15 +8,16 @@ from cli.screen import Output, OutputFormat, examples, print_json, print_rows, s
 from cli.session import SlipwayGroup, api_of
 
 app = typer.Typer(help="Groups of approvers.", no_args_is_help=True, cls=SlipwayGroup)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As pipelines name it, without group: before it.")]
 
 
 @app.command("set", epilog=examples("slipway group set ops ana@example.com ben@example.com"))
 def store(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    members: Annotated[list[str], typer.Argument(metavar="MEMBER...", help="Mail addresses.")],
+    name: Name,
+    members: Annotated[list[str], typer.Argument(metavar="MEMBER", help="Mail addresses, all of them.")],
 ) -> None:
-    """Say who is in a group. Releases that were made before keep the members they were made with."""
+    """Say who is in a group: these and nobody else. Earlier releases keep the members they were made with."""
     api_of(context).call("PUT", f"/groups/{name}", body={"members": members})
     say(f"group {name} has {len(members)} members")
 
@@ -30,3 +31,10 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
         return
     rows = [[item["name"], ", ".join(item["members"])] for item in answer]
     print_rows(["group", "members"], rows, none="no groups")
+
+
+@app.command(epilog=examples("slipway group delete night-shift"))
+def delete(context: typer.Context, name: Name) -> None:
+    """Forget a group that no pipeline names any more. Releases keep the members they were made with."""
+    api_of(context).call("DELETE", f"/groups/{name}")
+    say(f"group {name} is forgotten")

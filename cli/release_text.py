@@ -66,6 +66,12 @@ def versions(release: Release) -> str:
     return ", ".join(f"{artifact['alias']} {artifact['version']}" for artifact in release["artifacts"])
 
 
+def requester(release: Release) -> str:
+    """Who asked, and for whom."""
+    by, person = release["requested_by"], release["requested_for"]
+    return f"{by} for {person}" if person not in {"", by} else by
+
+
 def changes(before: Release | None, after: Release) -> list[str]:
     """What a watcher is told between two looks at a release, a line each."""
     earlier = {stage["stage"]: _standing(before, stage) for stage in before["stages"]} if before else {}

@@ -11,7 +11,7 @@ from cli.api_client import ApiClient
 from cli.durations import seconds
 from cli.exit_codes import ExitCode
 from cli.failure import Failure
-from cli.release_text import explanation, local_time, versions
+from cli.release_text import explanation, local_time, requester, versions
 from cli.safe_text import one_line
 from cli.screen import Output, OutputFormat, coloured, examples, print_fields, print_json, print_rows, say
 from cli.session import SlipwayGroup, api_of
@@ -112,7 +112,7 @@ def list_all(
         print_json(answer)
         return
     rows = [
-        [r["id"], r["status"], local_time(r["created_at"]), r["requested_by"], r["waiting_for"] or r["reason"]]
+        [r["id"], r["status"], local_time(r["created_at"]), requester(r), r["waiting_for"] or r["reason"]]
         for r in answer["items"]
     ]
     none = "no releases; `slipway release create PIPELINE` makes one"
@@ -145,7 +145,7 @@ def _head(release: Release) -> list[tuple[str, str | None]]:
         ("waiting for", release["waiting_for"]),
         ("reason", release["reason"]),
         ("description", release["description"]),
-        ("requested by", f"{release['requested_by']} at {local_time(release['created_at'])}"),
+        ("requested by", f"{requester(release)} at {local_time(release['created_at'])}"),
         ("artifacts", versions(release)),
         ("console", release["links"]["console"]),
         ("Temporal", release["temporal_url"]),

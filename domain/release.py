@@ -34,6 +34,7 @@ class ReleasePlan(Frozen):
 
     ``requester_addresses`` are all of the people behind ``requested_by``; ``people`` says which person an address
     that the policies name belongs to, where that is another address. ``changed_by`` are those who changed it since.
+    ``requested_for`` is the person a service asked for, to be shown: their addresses are the requester's already.
     """
 
     id: ReleaseId
@@ -42,6 +43,7 @@ class ReleasePlan(Frozen):
     pipeline: Pipeline
     requested_by: str
     requester_addresses: tuple[str, ...] = ()
+    requested_for: str = ""
     requested_at: datetime
     description: str = ""
     versions: dict[str, str] = {}
@@ -121,11 +123,12 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
         pipeline=pipeline.model_copy(update={"stages": stages}),
         requested_by=requester.name,
         requester_addresses=requester.addresses,
+        requested_for=people.get(request.requested_for, request.requested_for),
         requested_at=now,
         description=request.description,
         versions=request.versions,
         variables=request.variables,
-        groups=_members_of(_groups_named(pipeline), groups, people),
+        groups=_members_of(groups_named(pipeline), groups, people),
         people={name: people[name] for name in sorted(_named(pipeline)) if name in people},
     )
 
@@ -146,6 +149,11 @@ def with_change(plan: ReleasePlan, variables: Mapping[str, str], changed_by: Req
             "requester_addresses": tuple(addresses),
         }
     )
+
+
+def groups_named(pipeline: Pipeline) -> set[str]:
+    """The groups that its policies name, as approvers or as deputies."""
+    return {name.removeprefix("group:") for name in _named(pipeline) if name.startswith("group:")}
 
 
 def _check(pipeline: Pipeline, request: ReleaseRequest) -> None:
@@ -184,10 +192,6 @@ def _named(pipeline: Pipeline) -> set[str]:
     """Everybody whom the pipeline's policies name."""
     policies = [checks.approval for stage in pipeline.stages for checks in (stage.before, stage.after_deployment)]
     return {name for policy in policies if policy for name in policy.named}
-
-
-def _groups_named(pipeline: Pipeline) -> set[str]:
-    return {name.removeprefix("group:") for name in _named(pipeline) if name.startswith("group:")}
 
 
 def _members_of(

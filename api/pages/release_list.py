@@ -82,6 +82,7 @@ def _line(row: ReleaseRow, statuses: dict[str, StageStatus], underway: list[Unde
         "reason": row.reason,
         "waiting_for": sentence(row.waiting_for, underway),
         "requested_by": row.requested_by,
+        "requested_for": plan.requested_for,
         "created_at": row.created_at,
         "description": plan.description,
         "stages": [{"stage": s.stage, "status": statuses[s.stage]} for s in plan.pipeline.stages],

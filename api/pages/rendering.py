@@ -90,6 +90,7 @@ def _environment() -> Environment:
         "delivery": wording.delivery,
         "mail_kind": wording.mail_kind,
         "new_id": lambda: uuid4().hex,
+        "requester": wording.requester,
         "span_of": wording.span_of,
         "version": version("slipway"),
     }

@@ -82,6 +82,11 @@ def delivery(state: str) -> str:
     return _DELIVERIES.get(state, state)
 
 
+def requester(name: str, requested_for: str) -> str:
+    """``service:ci for dev@example.com``; who asks for themselves is named once."""
+    return f"{name} for {requested_for}" if requested_for not in {"", name} else name
+
+
 def mail_kind(kind: str) -> str:
     """``reminder 2`` for ``reminder 2, round 1``; what asks for an answer is simply the mail."""
     name = kind.partition(",")[0]

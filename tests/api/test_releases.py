@@ -323,14 +323,19 @@ async def test_who_started_a_deployment_may_cancel_that_one_only(world: World) -
 
 
 async def test_a_service_releases_for_a_person(world: World, releaser: httpx2.AsyncClient) -> None:
-    """Its owner and that person are requesters, by all their addresses; what is shown is the service."""
+    """Its owner and that person are requesters, by all their addresses; shown are the service and that person."""
     await world.save()
     async with world.services.database.transaction() as session:
         await people.put(session, Person(address="dev@example.com", also=("dev@old.example.com",)), NOW)
     async with world.calling(Role.RELEASER, "service:ci", owner="adam@example.com") as service:
         answer = await service.post("/releases", json=NEW | {"requested_for": "Dev@old.example.com"})
         await service.post("/releases/webshop/1/stages/test/deploy", json={"requested_for": "cleo@example.com"})
-    assert (201, "service:ci") == (answer.status_code, answer.json()["requested_by"])
+    shown = answer.json()
+    assert (201, "service:ci", "dev@example.com") == (
+        answer.status_code,
+        shown["requested_by"],
+        shown["requested_for"],
+    )
     (plan,) = world.orchestrator.started
     assert ("adam@example.com", "dev@example.com", "dev@old.example.com") == plan.requester_addresses
     ((_, request),) = world.orchestrator.deployed

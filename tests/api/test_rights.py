@@ -28,6 +28,7 @@ ABOUT_APPROVALS_AND_PEOPLE = {
     "PUT /api/v1/groups/{name}": Role.ADMIN,
     "GET /api/v1/groups": Role.VIEWER,
     "GET /api/v1/groups/{name}": Role.VIEWER,
+    "DELETE /api/v1/groups/{name}": Role.ADMIN,
     "GET /api/v1/people": Role.ADMIN,
     "GET /api/v1/people/{address:path}": Role.ADMIN,
     "PUT /api/v1/people/{address:path}": Role.ADMIN,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fakes.api_world import World
+from fakes.api_world import PIPELINE, World
 from structlog.testing import capture_logs
 
 CANARY = "canary-7f3a9c"
@@ -62,6 +62,35 @@ async def test_one_group_is_shown_by_its_name(admin: httpx2.AsyncClient, viewer:
     found, unknown = await viewer.get("/groups/ops"), await viewer.get("/groups/nobody")
     assert {"name": "ops", "members": []} == found.json()
     assert (404, "NoSuchGroup") == (unknown.status_code, unknown.json()["error"])
+
+
+async def test_a_forgotten_group_is_gone(admin: httpx2.AsyncClient) -> None:
+    """Once; it is told when there was none."""
+    await admin.put("/groups/ops", json={"members": ["otto@example.com"]})
+    gone, again = await admin.delete("/groups/ops"), await admin.delete("/groups/ops")
+    assert (204, 404, "NoSuchGroup") == (gone.status_code, again.status_code, again.json()["error"])
+    assert [] == (await admin.get("/groups")).json()
+
+
+_ASKING = {"approvers": ["group:ops"]}
+_DEPUTIES = {"approvers": ["ana@example.com"], "escalate": {"after": "1h", "to": ["group:ops"]}}
+
+
+@pytest.mark.parametrize("policy", [_ASKING, _DEPUTIES], ids=["as an approver", "as deputies"])
+async def test_a_group_that_a_pipeline_names_is_kept(world: World, admin: httpx2.AsyncClient, policy: object) -> None:
+    """The answer names all of those pipelines; once none of them names it any more, it can go."""
+    test, prod = PIPELINE["stages"]
+    naming = PIPELINE | {"stages": [test, prod | {"before": {"approval": policy}}]}
+    for name in ("shop", "blog"):
+        await world.save(naming | {"pipeline": name})
+    await admin.put("/groups/ops", json={"members": ["otto@example.com"]})
+    kept = await admin.delete("/groups/ops")
+    assert (409, "GroupInUse") == (kept.status_code, kept.json()["error"])
+    assert "group ops is named by pipelines blog, shop; take it out there first" == kept.json()["detail"]
+    assert ["otto@example.com"] == (await admin.get("/groups/ops")).json()["members"]
+    for name in ("shop", "blog"):
+        await world.save(PIPELINE | {"pipeline": name})
+    assert 204 == (await admin.delete("/groups/ops")).status_code
 
 
 @pytest.mark.parametrize(

@@ -155,3 +155,12 @@ def test_a_sentence_is_told_once(api: ApiServer, run) -> None:
     error = {"message": "must be a status"}
     api.on("GET /api/v1/releases", problem(422, "Flawed", "status: must be a status", [error]))
     assert "error: status: must be a status\n" == run("release", "list", "--status", "x").stderr
+
+
+def test_for_whom_a_release_was_requested_is_told(api: ApiServer, run, release) -> None:
+    """Beside the service that asked, wherever that is named."""
+    asked = release | {"requested_by": "service:ci", "requested_for": "dev@example.com"}
+    api.on(SHOW, Answer(asked))
+    api.on("GET /api/v1/releases", Answer({"items": [asked], "next_cursor": None}))
+    assert "service:ci for dev@example.com at " in run("release", "show", "webshop/41").stdout
+    assert "service:ci for dev@example.com" in run("release", "list").stdout

@@ -77,6 +77,16 @@ def test_a_group_is_stored_with_its_members(api: ApiServer, run) -> None:
     assert {"members": ["a@x", "b@x"]} == api.asked("PUT /api/v1/groups/ops")[0].json
 
 
+def test_a_group_is_forgotten(api: ApiServer, run) -> None:
+    """Unless pipelines name it, which the API tells."""
+    told = "group ops is named by pipeline webshop; take it out there first"
+    api.on("DELETE /api/v1/groups/night-shift", Answer(None, 204))
+    api.on("DELETE /api/v1/groups/ops", problem(409, "GroupInUse", told))
+    assert "group night-shift is forgotten\n" == run("group", "delete", "night-shift").stderr
+    result = run("group", "delete", "ops")
+    assert (2, f"error: {told}\n") == (result.exit_code, result.stderr)
+
+
 def test_a_new_token_is_the_only_data(api: ApiServer, run) -> None:
     """`TOKEN=$(slipway token create ...)` works."""
     api.on("POST /api/v1/tokens", Answer({"id": "7", "value": "slw_new", "subject": "ci@x", "owner": None}, 201))

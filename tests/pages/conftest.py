@@ -129,6 +129,13 @@ class Console:
         async with self.services.database.transaction() as session:
             await people.put(session, Person(address=address, also=also), NOW)
 
+    async def request_for(self, person: str) -> None:
+        """Let the release that is under way have been requested for this person."""
+        async with self.services.database.transaction() as session:
+            row = await releases.get(session, self.seeded.release)
+            assert row is not None
+            row.plan = row.plan | {"requested_for": person}
+
     async def put_group(self, name: str, members: tuple[str, ...]) -> None:
         async with self.services.database.transaction() as session:
             await groups.put(session, name, members)

@@ -107,3 +107,13 @@ async def test_a_release_that_does_not_exist_is_a_friendly_page(console):
     answer = await (await console.sign_in(DEV)).get("/releases/webshop/999")
     assert (404, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
     assert "There is no release webshop/999" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", PAGE, f"/approvals{PAGE.removeprefix('/releases')}/prod-eu/1/before"])
+async def test_for_whom_a_release_was_requested_is_shown_beside_the_requester(console, path):
+    """In the list, on its page, and where it is approved; once where somebody asks for themselves."""
+    browser = await console.sign_in(DEV)
+    for person, words in (("cleo@example.com", f"{DEV} for cleo@example.com"), (DEV, DEV)):
+        await console.request_for(person)
+        page = (await browser.get(path)).text
+        assert (words in page, f"{DEV} for {DEV}" in page) == (True, False)

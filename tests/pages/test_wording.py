@@ -90,3 +90,10 @@ def test_a_version_rule_is_told_in_words():
 def test_a_source_is_told_in_a_few_words(artifact, words):
     """Where an artifact comes from, for the pipeline's page."""
     assert words == wording.source(Artifact.model_validate(artifact))
+
+
+def test_who_asks_is_named_with_the_person_they_ask_for():
+    """Once, where that is the same."""
+    names = [("service:ci", "dev@example.com"), ("service:ci", ""), ("dev@example.com", "dev@example.com")]
+    words = [wording.requester(name, person) for name, person in names]
+    assert ["service:ci for dev@example.com", "service:ci", "dev@example.com"] == words
