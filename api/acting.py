@@ -52,6 +52,7 @@ async def act(services: Services, approval_id: str, action: Action) -> Told:
     Raises NoSuchApproval, and TemporalUnavailable when it could not be stored.
     """
     approval = await stored_approval(services, approval_id)
+    action = action.model_copy(update={"sent_at": services.clock()})
     receipt = outlook(approval, action, services.clock())
     if _is_told_for_good(approval, action, receipt):
         return Told(receipt)

@@ -137,7 +137,7 @@ class Author:
         )
 
     def _counted(self, approval: Approval) -> str:
-        mine = [c.vote.action_id for c in approval.votes if is_one_of((self.person.address,), (c.vote.by,))]
+        mine = [c.vote.action_id for c in approval.votes if is_one_of(self.person.addresses, (c.vote.by,))]
         return mine[-1] if mine else ""
 
     def _place(self, named: str | None, approval: Approval) -> str:

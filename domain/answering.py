@@ -4,7 +4,7 @@ One person counts once. Who is asked by name answers for themselves, never for a
 members, earlier approvals move so that as many approvers as possible are answered for, whoever answered first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -75,7 +75,7 @@ def is_one_of(addresses: Iterable[str], people: Iterable[str]) -> bool:
 
 def _refusal(approval: Approval, vote: Vote, now: datetime) -> Receipt | None:
     """Why the vote does not count, most specific first; None when it does."""
-    if action_key(vote) in approval.withdrawn:
+    if is_among(vote, approval.withdrawn):
         return receipt(approval, vote, ReceiptKind.WITHDRAWN, "You took this answer back.")
     for counted in approval.votes:
         if _is_repeated(counted.vote, vote):
@@ -140,12 +140,19 @@ def proof_refusal(approval: Approval, action: Action) -> Receipt | None:
 
 def _is_repeated(earlier: Vote, vote: Vote) -> bool:
     """The same answer of the same person, sent again. An id alone proves nothing: callers choose it."""
-    return action_key(earlier) == action_key(vote) and earlier.choice == vote.choice
+    return is_among(vote, (action_key(earlier),)) and earlier.choice == vote.choice
 
 
 def action_key(action: Action) -> str:
     """What tells an action from all others: its id, and who chose it."""
     return f"{spelled(action.by)} {action.action_id}"
+
+
+def is_among(action: Action, keys: Collection[str], action_id: str | None = None) -> bool:
+    """Whether one of the keys is that of this action, or of another of its author's, under any of their addresses."""
+    wanted = action.action_id if action_id is None else action_id
+    mine = {f"{spelled(address)} {wanted}" for address in action.addresses}
+    return not mine.isdisjoint(keys)
 
 
 def _may_count_for(approval: Approval, vote: Vote) -> list[str]:

@@ -85,7 +85,8 @@ class Asked(Frozen):
 class Action(Frozen):
     """Something a person does to an approval; the caller authenticated them.
 
-    The same id of the same person counts once. ``also`` are further addresses of that person.
+    The same id of the same person counts once, whenever it was sent. ``also`` are further addresses of that person,
+    ``sent_at`` is when it came to us, which may be long before the workflow hears of it.
     """
 
     action_id: str
@@ -94,6 +95,7 @@ class Action(Frozen):
     channel: Channel = Channel.API
     proof: Proof = Proof.LOGIN
     comment: str = ""
+    sent_at: AwareDatetime | None = None
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -242,6 +244,11 @@ def _is_after(approval: Approval, moment: datetime) -> bool:
 
 def _decided(approval: Approval, verdict: Verdict, at: datetime, by: str | None = None) -> Approval:
     return approval.model_copy(update={"verdict": verdict, "decided_at": at, "decided_by": by})
+
+
+def done_at(approval: Approval, action: Action, now: datetime) -> datetime:
+    """When an action that is heard of now was done: as it was sent. Nothing is done before it was asked for."""
+    return now if action.sent_at is None else max(min(action.sent_at, now), approval.opened_at)
 
 
 def cancel(approval: Approval, now: datetime) -> Approval:

@@ -11,6 +11,7 @@ from domain.answering import (
     action_key,
     comment_told,
     how_told,
+    is_among,
     is_one_of,
     proof_refusal,
     receipt,
@@ -63,10 +64,10 @@ class Override(Action):
 def withdraw(approval: Approval, withdrawal: Withdrawal, now: datetime) -> Outcome:
     """Take a vote back before the decision. The person may then answer anew."""
     approval = settle(approval, now)
-    key = f"{action_key(withdrawal).removesuffix(withdrawal.action_id)}{withdrawal.vote_id}"
-    found = next((counted for counted in approval.votes if action_key(counted.vote) == key), None)
+    votes = (c for c in approval.votes if is_among(withdrawal, (action_key(c.vote),), withdrawal.vote_id))
+    found = next(votes, None)
     if found is None:
-        known = key in approval.withdrawn
+        known = is_among(withdrawal, approval.withdrawn, withdrawal.vote_id)
         kind = ReceiptKind.ALREADY_DONE if known else ReceiptKind.NOTHING_TO_WITHDRAW
         text = "Your answer was taken back before." if known else "You have no such answer here."
         return approval, receipt(approval, withdrawal, kind, text)
@@ -74,7 +75,7 @@ def withdraw(approval: Approval, withdrawal: Withdrawal, now: datetime) -> Outco
     if refused is not None:
         return approval, refused
     left = tuple(counted for counted in approval.votes if counted != found)
-    after = approval.model_copy(update={"votes": left, "withdrawn": (*approval.withdrawn, key)})
+    after = approval.model_copy(update={"votes": left, "withdrawn": (*approval.withdrawn, action_key(found.vote))})
     text = f"took back that they {found.vote.choice.done} {how_told(withdrawal)}{comment_told(withdrawal)}"
     after = settle(happened(after, now, text, by=withdrawal.by), now)
     return after, receipt(after, withdrawal, ReceiptKind.DONE, "Your answer was taken back.")
@@ -117,7 +118,7 @@ def _reassignment_refusal(approval: Approval, change: Reassignment) -> Receipt |
     def no(kind: ReceiptKind, text: str) -> Receipt:
         return receipt(approval, change, kind, text)
 
-    if action_key(change) in approval.handled:
+    if is_among(change, approval.handled):
         return no(ReceiptKind.ALREADY_DONE, "It was reassigned before.")
     place = next((asked for asked in approval.asked if asked.approver == change.approver), None)
     if not change.is_by_manager and (place is None or not is_one_of(change.addresses, place.people)):
@@ -177,7 +178,7 @@ def _override_refusal(approval: Approval, by_manager: Override) -> Receipt | Non
     def no(kind: ReceiptKind, text: str) -> Receipt:
         return receipt(approval, by_manager, kind, text)
 
-    if action_key(by_manager) in approval.handled:
+    if is_among(by_manager, approval.handled):
         return no(ReceiptKind.ALREADY_DONE, "You decided this before.")
     if is_requester(approval, by_manager.addresses):
         return no(ReceiptKind.REQUESTER_MAY_NOT_APPROVE, requester_told(by_manager))

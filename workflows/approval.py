@@ -20,6 +20,7 @@ from domain.approval import (
     Vote,
     cancel,
     describe,
+    done_at,
     settle,
 )
 from domain.approval_actions import Override, Reassignment, Withdrawal, ask_anew, override, reassign, withdraw
@@ -122,7 +123,7 @@ class Approvals:
             message = f"Nobody is asked {moment} this deployment at the moment."
             self._receipts[key] = Receipt(action_id=action.action_id, kind=ReceiptKind.NOT_OPEN, message=message)
             return
-        self._open[moment], told = decide(approval, action, workflow.now())
+        self._open[moment], told = decide(approval, action, done_at(approval, action, workflow.now()))
         if told.kind in _SAID_BEFORE:
             self._receipts.setdefault(key, told)
         else:

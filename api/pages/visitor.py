@@ -11,7 +11,6 @@ from domain.answering import is_one_of
 from domain.answering import may_answer as may_answer_at_all
 from domain.approval import Approval, Asked, Choice, ReceiptKind, Vote, is_requester, settle
 from domain.approval_policy import Proof
-from domain.person import spelled
 
 _BEING_CHANGED = Notice(
     "wait", "clock", "What is deployed is being changed", "Open the page again in a moment to see what is asked now."
@@ -80,7 +79,7 @@ def offers(asked: Question, visitor: Visitor, now: datetime) -> Offers:
     return Offers(
         notice=why_not if asked.is_of_this_plan else _BEING_CHANGED,
         may_answer=may_answer and asked.is_of_this_plan,
-        mine=tuple(c.vote for c in approval.votes if spelled(c.vote.by) == spelled(visitor.author.person.address)),
+        mine=tuple(c.vote for c in approval.votes if is_one_of(visitor.addresses, (c.vote.by,))),
         places=_places(approval, visitor),
         may_override=visitor.author.is_manager and asked.is_of_this_plan,
     )

@@ -47,6 +47,25 @@ async def test_a_vote_is_taken_back(world: World, approver: httpx2.AsyncClient, 
     assert (200, "counted", "pending", True) == _told(await _vote(approver, action_id="v-2"))
 
 
+async def test_what_people_do_is_marked_with_the_time_by_our_clock(world: World, approver: httpx2.AsyncClient) -> None:
+    """So that it counts as of then, though no worker hears of it before the approval would have expired."""
+    await ask(world)
+    await _vote(approver, action_id="v-1")
+    assert [NOW] == [counted.vote.sent_at for counted in _approval(world).votes]
+
+
+async def test_who_was_renamed_takes_back_what_they_answered(world: World, approver: httpx2.AsyncClient) -> None:
+    """Their old address is an alias of the new one."""
+    await ask(world)
+    await _vote(approver, action_id="v-1")
+    await catch_up(world)
+    async with world.services.database.transaction() as session:
+        await people.put(session, Person(address="ana@new.example", also=(ANA,)), NOW)
+    async with world.calling(Role.APPROVER, "ana@new.example") as renamed:
+        assert (200, "done", "pending", True) == _told(await renamed.post(WITHDRAWALS, json={}))
+    assert () == _approval(world).votes
+
+
 async def test_a_vote_is_taken_back_once(world: World, approver: httpx2.AsyncClient) -> None:
     """Sent again, also at once and also after the end, it is the same."""
     await ask(world)

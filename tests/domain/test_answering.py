@@ -20,6 +20,7 @@ from domain.approval import (
     Vote,
     asked_now,
     describe,
+    done_at,
     settle,
 )
 from domain.approval_policy import ApprovalPolicy, AtLeast, Order, Quorum
@@ -357,3 +358,14 @@ class VotingInSomeOrder(RuleBasedStateMachine):
 
 TestVotingInSomeOrder = VotingInSomeOrder.TestCase
 TestVotingInSomeOrder.settings = settings(stateful_step_count=15)
+
+
+def test_an_action_was_done_when_it_was_sent() -> None:
+    """However late it is heard of; never in the future, nor before anybody was asked. Sent again, it is the same."""
+    start, now, hour = approval(ANA), NOON + timedelta(hours=2), timedelta(hours=1)
+    moments = {None: now, NOON + hour: NOON + hour, now + hour: now, NOON - hour: NOON}
+    for sent_at, moment in moments.items():
+        assert moment == done_at(start, vote(ANA).model_copy(update={"sent_at": sent_at}), now)
+    counted = after(start, vote(ANA).model_copy(update={"sent_at": NOON}), now=now)
+    _, told = answer(counted, vote(ANA).model_copy(update={"sent_at": now}), now)
+    assert ReceiptKind.ALREADY_COUNTED == told.kind

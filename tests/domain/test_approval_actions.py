@@ -258,6 +258,26 @@ def test_in_sequence_what_is_carried_over_goes_as_far_as_it_goes() -> None:
 # Taking back
 
 
+def test_who_was_renamed_since_takes_back_what_they_answered() -> None:
+    """The address they had then is an alias of theirs now; and the old answer sent again is the same one."""
+    voted, _ = answer(approval(ANA, BOB), vote(ANA), NOON)
+    new = "ana@new.example"
+    repeated = vote(new, also=(ANA,), action_id=f"{ANA}-approve")
+    again, told = answer(voted, repeated, NOON)
+    assert (ReceiptKind.ALREADY_COUNTED, voted) == (told.kind, again)
+    back = take_back(new, also=(ANA,), vote_id=f"{ANA}-approve")
+    left, told = withdraw(voted, back, NOON)
+    assert (ReceiptKind.DONE, ()) == (told.kind, left.votes)
+    assert ReceiptKind.ALREADY_DONE == withdraw(left, back, NOON)[1].kind
+    assert ReceiptKind.WITHDRAWN == answer(left, repeated, NOON)[1].kind
+
+
+def test_an_answer_is_taken_back_by_its_name_only() -> None:
+    """Not by an id that the taking back happens to share with it."""
+    voted, _ = answer(approval(ANA, BOB), vote(ANA), NOON)
+    assert ReceiptKind.NOTHING_TO_WITHDRAW == withdraw(voted, take_back(ANA, action_id="v", vote_id=""), NOON)[1].kind
+
+
 def test_an_answer_may_be_taken_back_and_given_anew() -> None:
     """Until the decision; the old one sent again does not count again."""
     start = after(approval(ANA, BOB), vote(ANA))

@@ -10,11 +10,11 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.notifications import LetterKind
 from activities.records import ApprovalFact, Fact, PlanFact
-from domain.approval import Choice, Moment, ReceiptKind, Verdict
+from domain.approval import Choice, Moment, ReceiptKind, Verdict, Vote
 from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.person import Requester
 from domain.status import ReleaseStatus
-from workflows.approval import MailBounced, OverrideApproval, Reassign, Withdraw
+from workflows.approval import CastVote, MailBounced, OverrideApproval, Reassign, Withdraw
 from workflows.deployment import DeploymentWorkflow, PlanChange
 from workflows.release import ReleaseWorkflow
 from workflows.stopping import CancelRequest
@@ -314,6 +314,45 @@ async def test_nobody_is_reminded_of_what_expired_while_no_worker_ran(real_world
         await handle.result()
     assert world.tables.approvals()[f"{DEPLOYMENT}/before"].verdict == Verdict.EXPIRED
     assert [("approval wanted", (ANA,))] == mails(world)
+
+
+async def test_what_was_sent_in_time_counts_though_no_worker_ran(real_world: World, eventually: Any) -> None:
+    """Two votes, both needed, that are read after the approval would have expired; decided when the last was sent."""
+    world, policy = real_world, {"approvers": [ANA, BEN], "remind": "never", "timeout": "2s"}
+    definition = {"pipeline": "webshop", "stages": [stage("prod", before={"approval": policy})]}
+    async with world.running(max_cached_workflows=0):
+        handle = await start(world, plan_of(definition))
+        approval = await world.open_approval(f"{DEPLOYMENT}/before")
+        await vote(world, DEPLOYMENT, DORA)  # who is told no when all is quiet
+    sent_at = approval.opened_at + timedelta(seconds=1)
+    for person in (ANA, BEN):
+        cast = Vote(action_id="1", by=person, choice=Choice.APPROVE, digest=approval.digest, sent_at=sent_at)
+        message = CastVote(moment=Moment.BEFORE, vote=cast)
+        await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.vote, message)
+    assert datetime.now(UTC) < approval.expires_at, "the votes were sent in time"
+    await eventually(lambda: datetime.now(UTC) > approval.expires_at + timedelta(seconds=0.1))
+    async with world.running(max_cached_workflows=0):
+        end = await handle.result()
+    decided = world.tables.approvals()[f"{DEPLOYMENT}/before"]
+    assert (Verdict.APPROVED, sent_at) == (decided.verdict, decided.decided_at)
+    assert end.status == ReleaseStatus.SUCCEEDED
+
+
+async def test_what_was_sent_too_late_does_not_count(real_world: World, eventually: Any) -> None:
+    """Though the timer was not heard of yet."""
+    world, policy = real_world, {"approvers": [ANA], "remind": "never", "timeout": "1s"}
+    definition = {"pipeline": "webshop", "stages": [stage("prod", before={"approval": policy})]}
+    async with world.running(max_cached_workflows=0):
+        handle = await start(world, plan_of(definition))
+        approval = await world.open_approval(f"{DEPLOYMENT}/before")
+        await vote(world, DEPLOYMENT, DORA)  # who is told no when all is quiet
+    await eventually(lambda: datetime.now(UTC) > approval.expires_at)
+    late = Vote(action_id="1", by=ANA, choice=Choice.APPROVE, digest=approval.digest, sent_at=datetime.now(UTC))
+    message = CastVote(moment=Moment.BEFORE, vote=late)
+    await deployment_handle(world, DEPLOYMENT).signal(DeploymentWorkflow.vote, message)
+    async with world.running(max_cached_workflows=0):
+        await handle.result()
+    assert Verdict.EXPIRED == world.tables.approvals()[f"{DEPLOYMENT}/before"].verdict
 
 
 async def test_who_requested_it_is_no_deputy(world: World, eventually: Any) -> None:
