@@ -171,6 +171,8 @@ class Approvals:
         while recorded is None or not recorded.verdict.is_final:
             current = self._settled(moment)
             if current != recorded:
+                if current.verdict.is_final:
+                    asking.end()
                 await self._record(moment, current, recorded)
                 recorded = current
                 continue

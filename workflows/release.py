@@ -77,6 +77,7 @@ class ReleaseWorkflow:
         # Two who tell a deployment at once could let it hear the later change first, and keep the earlier.
         self._one_telling = asyncio.Lock()
         self._votes: dict[str, tuple[Vote, ...]] = {}
+        self._behind: dict[str, tuple[str, ...]] = {}  # the addresses of those who started it, or what led to it
         # Each start carries the whole plan, and all that one workflow task decides must fit in one message of 4 MB.
         self._one_start = asyncio.Lock()
         self._recorder = Recorder()
@@ -230,16 +231,23 @@ class ReleaseWorkflow:
     def _next_attempt(self, stage: str, request: DeployRequest | None) -> DeploymentInput:
         self._attempts[stage] += 1
         self._known_changes[stage] = len(self._changes)
+        self._behind[stage] = request.requester_addresses if request else self._behind_those_before(stage)
+        addresses = self._behind[stage] if request else (*self._plan.requester_addresses, *self._behind[stage])
         return DeploymentInput(
             plan=self._plan,
             stage=stage,
             attempt=self._attempts[stage],
             requested_by=request.requested_by if request else self._plan.requested_by,
-            requester_addresses=request.requester_addresses if request else self._plan.requester_addresses,
+            requester_addresses=tuple(dict.fromkeys(addresses)),
             is_by_hand=request is not None,
             comment=request.comment if request else "",
             earlier=() if request else self._votes_before(self._plan.pipeline.stage(stage)),
         )
+
+    def _behind_those_before(self, stage: str) -> tuple[str, ...]:
+        """Who deploys a stage by hand asks for all that follows from it by itself, too."""
+        before = self._plan.pipeline.stage(stage).after
+        return tuple(dict.fromkeys(address for after in before for address in self._behind.get(after.stage, ())))
 
     def _votes_before(self, stage: Stage) -> tuple[Vote, ...]:
         """What people answered in this run for the stages that this one waited for, where it asks nobody again."""

@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes.release_world import World, act, deployment_handle, plan_of, stage, start, vote
+from fakes.release_world import Surroundings, World, act, deployment_handle, plan_of, stage, start, vote
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.notifications import LetterKind
+from activities.notifications import AskApprover, LetterKind, MailReport
 from activities.records import ApprovalFact, Fact, PlanFact
 from domain.approval import Choice, Moment, ReceiptKind, Verdict, Vote
 from domain.approval_actions import Override, Reassignment, Withdrawal
@@ -397,6 +399,28 @@ async def test_a_bounced_mail_is_escalated_at_once(world: World, eventually: Any
     assert mails(world)[1:] == [("deputy wanted", (DORA,))] * len(deputies)
     assert [told.people for told in world.surroundings.unreachable] == [("rita@example.com",)] * (not deputies)
     assert 1 == len([text for text in world.tables.events() if "550 no such user" in text])
+
+
+class NoMailService(Surroundings):
+    """Takes no mail, and counts how often it was asked to."""
+
+    @activity.defn
+    async def ask_approver(self, ask: AskApprover) -> MailReport:
+        self.mails.append(ask)
+        raise ApplicationError("the mail service does not answer")
+
+
+async def test_once_it_is_decided_no_mail_asks_for_an_answer(world: World, eventually: Any) -> None:
+    """One that the mail service has not taken by then is not tried again."""
+    world.surroundings = NoMailService()
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before={"approvers": [ANA, BEN], "need": "any"})))
+        await eventually(lambda: len(world.surroundings.mails) > 1)
+        await vote(world, DEPLOYMENT, ANA)
+        end = await handle.result()
+        history = await deployment_handle(world, DEPLOYMENT).fetch_history()
+    assert end.status == ReleaseStatus.SUCCEEDED
+    assert 2 == len([e for e in history.events if e.HasField("activity_task_canceled_event_attributes")])
 
 
 async def test_one_reachable_member_is_enough_for_a_group(world: World, eventually: Any) -> None:

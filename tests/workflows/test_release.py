@@ -7,6 +7,7 @@ from typing import Any
 from fakes.release_world import Handle, World, plan_of, stage, start, vote
 
 from activities.records import Fact, ReleaseFact
+from domain.approval import ReceiptKind
 from domain.ids import RELEASE_QUEUE
 from domain.status import ReleaseStatus, StageStatus
 from workflows.release import DeployRequest, ReleaseEnd, ReleaseInput, ReleaseWorkflow
@@ -100,6 +101,33 @@ async def test_a_redeployed_stage_is_a_new_attempt_and_frees_what_was_skipped(wo
         end = await handle.result()
     assert end.stages == {"test": StageStatus.SUCCEEDED, "prod": StageStatus.SUCCEEDED}
     assert "webshop/1/test/2/deploy/1/1" in world.agent.runs
+
+
+async def test_who_deploys_a_stage_again_asks_for_all_that_follows_by_itself(world: World) -> None:
+    """They approve none of it, however far it is from the stage they deployed; who else is asked does."""
+    policy = {"approval": {"approvers": ["ana@example.com", "ben@example.com"], "need": "any"}}
+    stages = [stage("test"), stage("b", after=("test",)), stage("prod", after=("b",), before=policy)]
+    plan = plan_of({"pipeline": "webshop", "stages": stages})
+    statuses = {"test": StageStatus.FAILED, "b": StageStatus.SKIPPED, "prod": StageStatus.SKIPPED}
+    again = DeployRequest(
+        stage="test",
+        requested_by="robot",
+        requester_addresses=("ana@example.com", "ana@old.example"),
+        request_id="1",
+    )
+    async with world.running():
+        handle = await world.client.start_workflow(
+            ReleaseWorkflow.run,
+            ReleaseInput(plan=plan, statuses=statuses, attempts={"test": 1}, is_resumed=True),
+            id=plan.id.workflow_id,
+            task_queue=RELEASE_QUEUE,
+            start_signal="deploy",
+            start_signal_args=[again],
+        )
+        refused = await vote(world, "webshop/1/prod/1", "ana@example.com")
+        counted = await vote(world, "webshop/1/prod/1", "ben@example.com")
+        await handle.result()
+    assert (ReceiptKind.REQUESTER_MAY_NOT_APPROVE, ReceiptKind.COUNTED) == (refused.kind, counted.kind)
 
 
 async def test_artifacts_are_pinned_once_for_all_stages(world: World) -> None:
