@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from domain.approval import Asked
+from domain.approval import Asked, Moment
+from domain.approval_places import one_person_too_often
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.ids import ReleaseId
 from domain.nearest import did_you_mean
-from domain.person import Requester
+from domain.person import Requester, spelled
 from domain.pipeline import Pipeline, PlainVariable
 from domain.refusal import Refusal
 
@@ -92,6 +93,10 @@ class VersionMissing(Refusal):
     """The artifact's version is to be named when the release is made, and was not."""
 
 
+class ApproversAreOnePerson(Refusal):
+    """An approval needs more people than it asks, because two names are those of one person."""
+
+
 class VariableNotSettable(Refusal):
     """The variable does not exist or may not be set when a release is made."""
 
@@ -112,6 +117,7 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
     ``people`` gives the person of every address that is not the one they are kept under.
     """
     _check(pipeline, request)
+    _check_approvers(pipeline, people)
     stages = tuple(
         stage.model_copy(update={"manual": True}) if stage.stage in request.manual_stages else stage
         for stage in pipeline.stages
@@ -123,13 +129,13 @@ def freeze(  # noqa: PLR0913  a snapshot has many sides; all are named
         pipeline=pipeline.model_copy(update={"stages": stages}),
         requested_by=requester.name,
         requester_addresses=requester.addresses,
-        requested_for=people.get(request.requested_for, request.requested_for),
+        requested_for=people.get(spelled(request.requested_for), request.requested_for),
         requested_at=now,
         description=request.description,
         versions=request.versions,
         variables=request.variables,
         groups=_members_of(groups_named(pipeline), groups, people),
-        people={name: people[name] for name in sorted(_named(pipeline)) if name in people},
+        people={name: people[spelled(name)] for name in sorted(_named(pipeline)) if spelled(name) in people},
     )
 
 
@@ -188,6 +194,17 @@ def _check_versions(pipeline: Pipeline, request: ReleaseRequest) -> None:
             raise VersionMissing(f"name the version of artifact {alias}: its pipeline asks for it")
 
 
+def _check_approvers(pipeline: Pipeline, people: Mapping[str, str]) -> None:
+    for stage in pipeline.stages:
+        for moment, checks in ((Moment.BEFORE, stage.before), (Moment.AFTER, stage.after_deployment)):
+            names = one_person_too_often(checks.approval, people) if checks.approval else ()
+            if names:
+                raise ApproversAreOnePerson(
+                    f"the approval {moment} the deployment to {stage.stage} could never be given: "
+                    f"{' and '.join(names)} are the same person, who counts once; name somebody else in the pipeline"
+                )
+
+
 def _named(pipeline: Pipeline) -> set[str]:
     """Everybody whom the pipeline's policies name."""
     policies = [checks.approval for stage in pipeline.stages for checks in (stage.before, stage.after_deployment)]
@@ -200,7 +217,7 @@ def _members_of(
     """The groups that are named, which a pipeline does in lower case; the exact name goes before another spelling."""
     folded = {name.lower(): members for name, members in sorted(groups.items())}
     return {
-        name: tuple(dict.fromkeys(people.get(member, member) for member in folded[name]))
+        name: tuple(dict.fromkeys(people.get(spelled(member), member) for member in folded[name]))
         for name in sorted(named)
         if name in folded
     }

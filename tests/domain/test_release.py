@@ -13,6 +13,7 @@ from domain.person import Requester
 from domain.pipeline import Pipeline, PlainVariable
 from domain.refusal import Refusal
 from domain.release import (
+    ApproversAreOnePerson,
     ReleasePlan,
     ReleaseRequest,
     UnknownArtifact,
@@ -97,6 +98,58 @@ def test_people_are_asked_at_the_address_they_are_kept_under() -> None:
     assert [("bea@example.com",), ("bea@example.com", "cy@example.com")] == [one.members for one in asked]
     assert ("eve@example.com",) == plan.members(("eve@old.example",))
     assert EVE == plan.requester
+
+
+def test_people_are_known_however_their_address_is_spelt() -> None:
+    """A domain in its own letters is the one in ``xn--``, in policies, in groups, and of whom it is asked for."""
+    wide, narrow = "bea@b\u00fccher.example", "bea@xn--bcher-kva.example"
+    policy = {"approvers": [wide, "group:ops"]}
+    plan = freeze(
+        pipeline(stages=[{"stage": "prod", "before": {"approval": policy}, "jobs": [JOB]}]),
+        ReleaseRequest(versions={"web": "142"}, requested_for=wide),
+        release=RELEASE,
+        revision=1,
+        requester=EVE,
+        now=NOON,
+        groups={"ops": (wide, "cy@example.com")},
+        people={narrow: "bea@example.com"},
+    )
+    assert ("bea@example.com",) == plan.members((wide,))
+    assert ("bea@example.com", "cy@example.com") == plan.members(("group:ops",))
+    assert "bea@example.com" == plan.requested_for
+
+
+TWICE = ("bea@old.example", "bea@example.com")
+TOO_FEW = "bea@old.example and bea@example.com are the same person"
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({"approvers": TWICE}, TOO_FEW),
+        ({"approvers": TWICE, "order": "in_sequence"}, TOO_FEW),
+        ({"approvers": ("eve@example.com", *TWICE), "need": {"at_least": 3}}, TOO_FEW),
+        ({"approvers": ("group:ops", *TWICE)}, TOO_FEW),
+        ({"approvers": ("cy+ci@example.com", "cy@example.com")}, "cy.ci@example.com and cy@example.com"),
+        ({"approvers": TWICE, "escalate": {"to": ["eve+ci@example.com", "bea@example.com"]}}, None),
+        ({"approvers": TWICE, "escalate": {"to": ["bea@old.example"]}}, TOO_FEW),
+        ({"approvers": TWICE, "escalate": {"to": ["group:ops"]}}, None),
+        ({"approvers": TWICE, "need": "any"}, None),
+        ({"approvers": ("eve@example.com", *TWICE), "need": {"at_least": 2}}, None),
+    ],
+)
+@pytest.mark.parametrize("moment", ["before", "after_deployment"])
+def test_an_approval_that_needs_one_person_twice_is_refused(
+    policy: dict[str, Any], told: str | None, moment: str
+) -> None:
+    """Nobody counts twice, so that it would be waited for in vain; unless fewer are enough, or deputies stand in."""
+    stages = [{"stage": "prod", moment: {"approval": policy}, "jobs": [JOB]}]
+    if told is None:
+        assert "prod" == frozen(ASKED_FOR, stages=stages).pipeline.stages[0].stage
+        return
+    with pytest.raises(ApproversAreOnePerson, match=told) as refused:
+        frozen(ASKED_FOR, stages=stages)
+    assert f"{moment.partition('_')[0]} the deployment to prod" in str(refused.value)
 
 
 def test_who_changes_a_plan_counts_as_its_requester_from_then_on() -> None:
