@@ -20,12 +20,12 @@ from cli.session import api_of
 ApprovalIds = Annotated[
     list[str],
     typer.Argument(
-        metavar="APPROVAL...",
+        metavar="APPROVAL",
         help="As `slipway approvals` lists them: webshop/41/prod/1/before.",
         callback=identifiers.approvals,
     ),
 ]
-Comment = Annotated[str, typer.Option(help="For the history; everybody who sees the release reads it.")]
+Comment = Annotated[str, typer.Option(metavar="TEXT", help="For the history; everybody who sees the release reads it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -45,7 +45,7 @@ def approve(
 
 
 def reject(context: typer.Context, approvals: ApprovalIds, comment: Comment = "", *, yes: Yes = False) -> None:
-    """Reject deployments: they end, and what comes after them does not start."""
+    """Reject deployments: they end, and what comes after them does not start. On a terminal it asks first."""
     _answer(api_of(context), approvals, {"choice": "reject", "comment": comment}, ask=not yes)
 
 

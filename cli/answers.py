@@ -48,6 +48,7 @@ class Approval(TypedDict):
     standing: str
     digest: str
     needed: int
+    is_automatic: bool
     proof: str
     comment_required: bool
     asked: list[AskedApprover]

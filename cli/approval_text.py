@@ -12,6 +12,8 @@ _SERVER_ERROR = 500
 
 def asked(approval: Approval) -> str:
     """Everybody who is asked, with what they answered."""
+    if approval["is_automatic"]:
+        return "nobody had to approve"
     return ", ".join(f"{_name(one)} ({one['answered'] or 'asked'})" for one in approval["asked"])
 
 

@@ -46,12 +46,14 @@ def inbox(context: typer.Context) -> None:
 )
 def list_all(  # noqa: PLR0913, PLR0917  each is an option of the command
     context: typer.Context,
-    pipeline: Annotated[str | None, typer.Option(help="Of this pipeline only.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Of this stage only.")] = None,
-    group: Annotated[str | None, typer.Option(help="Asked of this group only.")] = None,
-    verdict: Annotated[str, typer.Option(help="pending, approved, rejected, expired, canceled, or any.")] = "pending",
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    pipeline: Annotated[str | None, typer.Option(metavar="PIPELINE", help="Of this pipeline only.")] = None,
+    stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Of this stage only.")] = None,
+    group: Annotated[str | None, typer.Option(metavar="GROUP", help="Asked of this group only.")] = None,
+    verdict: Annotated[
+        str, typer.Option(metavar="VERDICT", help="pending, approved, rejected, expired, canceled, or any.")
+    ] = "pending",
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=200, help="How many, at most 200.")] = 50,
+    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Where the page before ended.")] = None,
     *,
     mine: Annotated[bool, typer.Option("--mine/--all", help="Mine and my groups', or everybody's.")] = True,
     output: Output = OutputFormat.TEXT,
@@ -101,7 +103,7 @@ def show(context: typer.Context, approval: ApprovalId, output: Output = OutputFo
 
 @app.command(epilog=examples('slipway approvals withdraw webshop/41/prod/1/before --comment "found a bug"'))
 def withdraw(context: typer.Context, approval: ApprovalId, comment: Comment = "") -> None:
-    """Take my answer back, before it is decided; then I may answer anew."""
+    """Take my own answer back, while the approval is pending; then I may answer anew."""
     _do(api_of(context), f"/approvals/{approval}/withdrawals", {"comment": comment})
 
 
@@ -131,12 +133,15 @@ def reassign(
 def override(
     context: typer.Context,
     approval: ApprovalId,
-    reason: Annotated[str, typer.Option(help="Why the approvers are overridden; everybody reads it.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why the approvers are overridden; everybody reads it.")],
     *,
     is_approved: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
     yes: Yes = False,
 ) -> None:
-    """Decide instead of the approvers. For release managers."""
+    """Decide instead of the approvers. For release managers.
+
+    On a terminal it shows what is decided and asks first.
+    """
     api, choice = api_of(context), "approve" if is_approved else "reject"
     found = cast("Approval", api.get(f"/approvals/{approval}"))
     if not yes and is_asked():

@@ -6,6 +6,7 @@ import typer
 
 _NAME = r"[^/\s]+"
 _RELEASE = re.compile(rf"{_NAME}/\d+")
+_TOKEN = re.compile(r"[0-9a-f]{32}")
 _MOST_APPROVALS = 100
 _APPROVAL = re.compile(rf"{_NAME}/\d+/{_NAME}/\d+/(before|after)")
 
@@ -25,6 +26,14 @@ def approvals(written: list[str]) -> list[str]:
     if len(written) > _MOST_APPROVALS:
         raise typer.BadParameter(f"at most {_MOST_APPROVALS} are answered at once")
     return list(dict.fromkeys(approval(one) for one in written))
+
+
+def token(written: str) -> str:
+    """Raises BadParameter for what is no id, such as a token's value, which nobody else needs to see."""
+    found = written.strip()
+    if not _TOKEN.fullmatch(found):
+        raise typer.BadParameter("this is no id of a token: copy one of those that `slipway token list` shows")
+    return found
 
 
 def _checked(written: str, shape: re.Pattern[str], words: str) -> str:

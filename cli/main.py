@@ -35,10 +35,10 @@ app = typer.Typer(
     name="slipway",
     help="Release management on Temporal.",
     epilog=examples(
-        "slipway up                              a whole installation on this machine",
-        "slipway release create webshop --wait   release, and watch it",
-        "slipway approvals                       what waits for me",
-        "slipway logs webshop/1 -f               follow what the steps print",
+        "slipway up                              # a whole installation on this machine",
+        "slipway release create webshop --wait   # release, and watch it",
+        "slipway approvals                       # what waits for me",
+        "slipway logs webshop/1 -f               # follow what the steps print",
     ),
     cls=SlipwayGroup,
     no_args_is_help=True,
@@ -59,7 +59,7 @@ def root(
     context: typer.Context,
     api: Annotated[str, typer.Option("--api", metavar="URL", help="Address of the API [env: SLIPWAY_API_URL].")] = "",
     token: Annotated[
-        str, typer.Option("--token", help="Token to use [env: SLIPWAY_TOKEN, which ps does not show].")
+        str, typer.Option("--token", metavar="TOKEN", help="Token to use [env: SLIPWAY_TOKEN, which ps does not show].")
     ] = "",
     person: Annotated[
         str, typer.Option("--as", metavar="PERSON", help="Act as a person of the local installation.")

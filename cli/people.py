@@ -8,7 +8,7 @@ from cli.screen import Output, OutputFormat, examples, print_json, print_rows, s
 from cli.session import SlipwayGroup, api_of
 
 app = typer.Typer(help="People and their addresses.", no_args_is_help=True, cls=SlipwayGroup)
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address they are kept under.")]
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The mail address they are kept under, no alias.")]
 
 
 @app.command("list", epilog=examples("slipway people list"))
@@ -26,18 +26,21 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
     "set",
     epilog=examples(
         'slipway people set ana@example.com --name "Ana Silva" --alias asilva@example.com',
-        "slipway people set ana@new.example.com --alias ana@example.com   renames her",
+        'slipway people set ana@new.example.com --name "Ana Silva" --alias ana@example.com   # renames her',
     ),
 )
 def store(
     context: typer.Context,
     address: Address,
-    name: Annotated[str, typer.Option(help="What they are called.")] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="What they are called.")] = "",
     alias: Annotated[
-        list[str] | None, typer.Option(help="A further address of theirs; may be given several times.")
+        list[str] | None, typer.Option(metavar="ADDRESS", help="A further address; may be given several times.")
     ] = None,
 ) -> None:
-    """Say who a person is: name and all aliases. A new address with the old one as an alias renames them."""
+    """Say who a person is. Name and aliases that are not named again are forgotten.
+
+    A new address with the old one as an alias renames them.
+    """
     body = {"name": name, "aliases": alias or []}
     kept = api_of(context).call("PUT", f"/people/{address}", body=body)
     aliases = ", ".join(kept["aliases"]) or "no aliases"

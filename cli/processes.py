@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=examples("SLIPWAY_SECRET_KEY=... slipway worker"))(worker)
     app.command(
         epilog=examples(
-            "SLIPWAY_AGENT_ENROLMENT_TOKEN=$(slipway agent-token create) slipway agent   at first",
-            "slipway agent                                                                  ever after",
+            "SLIPWAY_AGENT_ENROLMENT_TOKEN=$(slipway agent-token create) slipway agent   # at first",
+            "slipway agent                                                                  # ever after",
         )
     )(agent)

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cli import identifiers
+from cli import approval_text, identifiers
 from cli.answers import Deployment, Release
 from cli.api_client import ApiClient
 from cli.durations import seconds
@@ -24,6 +24,7 @@ ReleaseId = Annotated[
 ]
 Timeout = Annotated[str, typer.Option(metavar="DURATION", help="Stop watching after 90s, 10m, 3h (exit code 124).")]
 
+_STATUSES = "requested, active, succeeded, partially succeeded, failed, canceled or abandoned ones only."
 _ASK_AGAIN = 3
 
 
@@ -32,6 +33,7 @@ _ASK_AGAIN = 3
         "slipway release create webshop",
         "slipway release create webshop --version web=142 --set LOG_LEVEL=debug --wait",
         'slipway release create webshop --manual prod --description "hotfix for the cart"',
+        "slipway release create webshop --requested-for ana@example.com --idempotency-key build-142",
     )
 )
 def create(  # noqa: PLR0913, PLR0917  each is an option of the command
@@ -44,11 +46,13 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
     manual: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="Do not start this stage by itself.")
     ] = None,
-    description: Annotated[str, typer.Option(help="Why, for the people who read it.")] = "",
+    description: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the people who read it.")] = "",
     requested_for: Annotated[
-        str, typer.Option(metavar="PERSON", help="For whom a service asks; they may not approve it either.")
+        str, typer.Option(metavar="MAIL", help="Whom a service asks for; they may not approve it either.")
     ] = "",
-    idempotency_key: Annotated[str, typer.Option(help="The same key never makes a second release.")] = "",
+    idempotency_key: Annotated[
+        str, typer.Option(metavar="KEY", help="The same key makes no second release within a day.")
+    ] = "",
     *,
     wait: Annotated[
         bool, typer.Option("--wait", help="Watch it to its end; the exit code tells how it ended.")
@@ -99,10 +103,10 @@ def _pairs(written: list[str], example: str) -> dict[str, str]:
 @app.command("list", epilog=examples("slipway release list", "slipway release list --pipeline webshop --status active"))
 def list_all(
     context: typer.Context,
-    pipeline: Annotated[str | None, typer.Option(help="Of this pipeline only.")] = None,
-    status: Annotated[str | None, typer.Option(help="With this status only, such as active or failed.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    pipeline: Annotated[str | None, typer.Option(metavar="PIPELINE", help="Of this pipeline only.")] = None,
+    status: Annotated[str | None, typer.Option(metavar="STATUS", help=_STATUSES)] = None,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=200, help="How many, at most 200.")] = 20,
+    cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Where the page before ended.")] = None,
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """List releases, newest first."""
@@ -156,7 +160,7 @@ def _print_deployment(deployment: Deployment) -> None:
     attempt = f"attempt {deployment['attempt']}, " if deployment["attempt"] > 1 else ""
     print(f"  {attempt}{local_time(deployment['started_at'])}")
     for approval in deployment["approvals"]:
-        asked = ", ".join(one_line(f"{a['approver']} ({a['answered'] or 'asked'})") for a in approval["asked"])
+        asked = one_line(approval_text.asked(approval))
         print(f"  approval {approval['id']}: {coloured(approval['verdict'])} - {asked}")
     for job in deployment["jobs"]:
         where = f" on {one_line(job['agent'])}" if job["agent"] else ""
@@ -177,7 +181,7 @@ def watch(context: typer.Context, release: ReleaseId, timeout: Timeout = "") -> 
 def cancel(
     context: typer.Context,
     release: ReleaseId,
-    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the history.")] = "",
 ) -> None:
     """End a release: running steps are stopped, waiting stages never start."""
     answer = api_of(context).call("POST", f"/releases/{release}/cancel", body={"reason": reason})
@@ -193,7 +197,7 @@ def set_variables(
     context: typer.Context,
     release: ReleaseId,
     variables: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="A settable variable.")],
-    comment: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the history.")] = "",
 ) -> None:
     """Set variables of a release that is under way. Approvers are asked anew; you count as a requester then."""
     change = {
@@ -210,7 +214,7 @@ def deploy(
     context: typer.Context,
     release: ReleaseId,
     stage: Annotated[str, typer.Argument(metavar="STAGE")],
-    comment: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the history.")] = "",
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Watch the release to its end.")] = False,
     timeout: Timeout = "",

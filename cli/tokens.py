@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import identifiers
 from cli.release_text import local_time
 from cli.screen import Output, OutputFormat, examples, print_json, print_rows, say
 from cli.session import SlipwayGroup, api_of
@@ -33,11 +34,11 @@ def create(  # noqa: PLR0913  each is an option
     context: typer.Context,
     *,
     role: Annotated[Role, typer.Option(help="What it may do.")],
-    subject: Annotated[str, typer.Option(help="The person who acts with it: a mail address.")] = "",
-    service: Annotated[str, typer.Option(help="Or the program that does: a name; needs --owner.")] = "",
-    owner: Annotated[str, typer.Option(help="Who answers for the service: a mail address.")] = "",
-    name: Annotated[str, typer.Option(help="What it is for; default: who acts with it.")] = "",
-    days: Annotated[int, typer.Option(min=1, max=366, help="How long it is good.")] = 90,
+    subject: Annotated[str, typer.Option(metavar="MAIL", help="The person who acts with it.")] = "",
+    service: Annotated[str, typer.Option(metavar="NAME", help="Or the program that does; needs --owner.")] = "",
+    owner: Annotated[str, typer.Option(metavar="MAIL", help="The person who answers for the service.")] = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="What it is for; default: who acts with it.")] = "",
+    days: Annotated[int, typer.Option(metavar="DAYS", min=1, max=366, help="How long it is good, at most 366.")] = 90,
     output: Output = OutputFormat.TEXT,
 ) -> None:
     """Print a new token of a person or of a service. It is shown this once; only its hash is kept."""
@@ -64,12 +65,18 @@ def list_all(context: typer.Context, output: Output = OutputFormat.TEXT) -> None
         [t["id"], t["name"], _bearer(t), t["role"], local_time(t["expires_at"]), local_time(t["last_used_at"])]
         for t in answer
     ]
-    print_rows(["id", "name", "subject", "role", "expires", "last used"], rows, none="no tokens")
+    print_rows(["id", "name", "whose", "role", "expires", "last used"], rows, none="no tokens")
 
 
-@app.command(epilog=examples("slipway token revoke 7"))
-def revoke(context: typer.Context, token: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Make a token useless, at once and for good."""
+@app.command(epilog=examples("slipway token revoke 5f0c2d9e8b7a4c31a6e09d4f7b12c853"))
+def revoke(
+    context: typer.Context,
+    token: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="As `slipway token list` has it; not its value.", callback=identifiers.token),
+    ],
+) -> None:
+    """Make a token useless, at once and for good. That person's browser sessions end too."""
     api_of(context).call("DELETE", f"/tokens/{token}")
     say(f"token {token} is revoked")
 

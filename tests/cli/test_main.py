@@ -1,9 +1,12 @@
 """The command line as a whole: help, misuse, and what it may load."""
 
+import shlex
 import subprocess
 import sys
+from itertools import takewhile
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -24,6 +27,27 @@ def test_every_command_explains_itself_with_an_example(command: list[str]) -> No
     assert 0 == result.exit_code
     assert "Examples:\n  " in result.stdout.replace("\n    ", "\n  ")
     assert "slipway" in result.stdout.partition("Examples:")[2]
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_example_is_understood(command: list[str]) -> None:
+    """What help shows can be typed as it stands: no example is misuse."""
+    found = get_command(app)
+    for name in command:
+        found = found.commands[name]
+    shown = CliRunner().invoke(app, [*command, "--help"]).stdout.partition("Examples:")[2]
+    for line in filter(str.strip, shown.splitlines()):
+        words = _words(line)
+        begin = words.index(command[0]) + len(command)
+        assert command == words[begin - len(command) : begin]
+        found.make_context(" ".join(command), list(takewhile(lambda word: word not in {"<", ">", ")"}, words[begin:])))
+
+
+def _words(line: str) -> list[str]:
+    """A line for the shell, in which brackets and the like are words of their own."""
+    reading = shlex.shlex(line, posix=True, punctuation_chars=True)
+    reading.whitespace_split = True
+    return list(reading)
 
 
 def test_a_typo_is_answered_with_the_right_word() -> None:

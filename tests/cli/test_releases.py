@@ -164,3 +164,13 @@ def test_for_whom_a_release_was_requested_is_told(api: ApiServer, run, release) 
     api.on("GET /api/v1/releases", Answer({"items": [asked], "next_cursor": None}))
     assert "service:ci for dev@example.com at " in run("release", "show", "webshop/41").stdout
     assert "service:ci for dev@example.com" in run("release", "list").stdout
+
+
+def test_that_nobody_had_to_approve_is_said_in_words(api: ApiServer, run, release) -> None:
+    """Of an approval that is recorded though nobody is asked; in the list as well."""
+    release["deployments"][1]["approvals"][0] |= {"is_automatic": True, "verdict": "approved", "asked": []}
+    api.on(SHOW, Answer(release))
+    line = "approval webshop/41/prod/1/before: approved - nobody had to approve"
+    assert line in [text.strip() for text in run("release", "show", "webshop/41").stdout.splitlines()]
+    api.on("GET /api/v1/approvals", Answer({"items": release["deployments"][1]["approvals"], "next_cursor": None}))
+    assert "nobody had to approve" in run("approvals", "list", "--all", "--verdict", "any").stdout

@@ -98,6 +98,18 @@ def test_a_new_token_is_the_only_data(api: ApiServer, run) -> None:
     ].json
 
 
+def test_a_token_is_revoked_by_its_id(api: ApiServer, run) -> None:
+    """As the list has it. A value that is given instead is refused before it is sent, and not repeated."""
+    name = "5f0c2d9e8b7a4c31a6e09d4f7b12c853"
+    api.on(f"DELETE /api/v1/tokens/{name}", Answer(None, 204))
+    assert f"token {name} is revoked\n" == run("token", "revoke", name).stderr
+    for wrong in ("7", "slw_s3cret"):
+        result = run("token", "revoke", wrong)
+        assert (2, True) == (result.exit_code, "slipway token list" in result.stderr)
+        assert "s3cret" not in result.stderr
+    assert 1 == len(api.requests)
+
+
 def test_a_services_token_has_an_owner(api: ApiServer, run) -> None:
     """Who answers for it is said with it, and listed with it."""
     token = {"id": "7", "name": "ci", "subject": "service:ci", "owner": "ana@x", "role": "release-manager"}
