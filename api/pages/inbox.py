@@ -18,10 +18,9 @@ from api.pages.approval_forms import NotFilledIn, action_id, read_choice
 from api.pages.forms import Form, SentForm
 from api.pages.notices import status_of_result, told_of
 from api.pages.rendering import render
-from api.pages.viewer import require_own_form
+from api.pages.viewer import is_awaited, require_own_form
 from api.queries import approval_page
 from api.services import Services, ServicesHere
-from domain.answering import is_one_of
 from domain.approval import Verdict
 from domain.approval_policy import Proof
 from domain.ids import split_approval_id
@@ -134,7 +133,7 @@ async def _page(  # noqa: PLR0913  what differs between asking, asking again and
             "groups": list(await groups.all_groups(session)),
         }
     is_mine = not is_everybody and wanted.filter.verdict == Verdict.PENDING
-    lines = [_line(item, names[item.release], me, is_awaited=is_mine or _is_among(me, item)) for item in page.items]
+    lines = [_line(item, names[item.release], me, is_mine=is_mine) for item in page.items]
     return render(
         request,
         "approvals.html",
@@ -160,21 +159,15 @@ def _named(approval: str) -> str:
     return f"{deployment.release} to {deployment.stage}, {moment} the deployment"
 
 
-def _line(view: ApprovalView, release_name: str, me: Author, *, is_awaited: bool) -> Line:
+def _line(view: ApprovalView, release_name: str, me: Author, *, is_mine: bool) -> Line:
+    may_answer = is_mine or is_awaited(me.person, view)
     order = list(Proof)
     is_weak = order.index(me.proof) < order.index(view.proof)
     wants = "needs a comment" if view.comment_required else ""
     return Line(
         view=view,
         release_name=release_name,
-        may_answer=is_awaited and not is_weak,
-        is_weak=is_awaited and is_weak,
-        wants=wants if is_awaited else "",
-    )
-
-
-def _is_among(me: Author, view: ApprovalView) -> bool:
-    """Whether this person's answer is awaited there now."""
-    return any(
-        asked.is_asked_now and is_one_of(me.person.addresses, (*asked.members, *asked.deputies)) for asked in view.asked
+        may_answer=may_answer and not is_weak,
+        is_weak=may_answer and is_weak,
+        wants=wants if may_answer else "",
     )

@@ -19,7 +19,8 @@ from api.pages.log_tail import Tail, tails
 from api.pages.looks import look
 from api.pages.rendering import render
 from api.pages.standing import sentence, underway_of
-from api.pages.viewer import require_own_form
+from api.pages.viewer import is_awaited, require_own_form
+from api.people import person_of
 from api.queries import release_row, release_view
 from api.services import ServicesHere
 from api.views import DeploymentView, ReleaseView, StageView
@@ -49,6 +50,7 @@ async def release_page(request: Request, release: Release, caller: Viewer, servi
         row = await release_row(session, release)
         view = await release_view(session, services, release)
         peeks = await tails(session, _watched(view))
+        person = await person_of(session, caller)
     plan = ReleasePlan.model_validate(row.plan)
     waiting_for = sentence(view.waiting_for, underway_of(view))
     return render(
@@ -60,6 +62,7 @@ async def release_page(request: Request, release: Release, caller: Viewer, servi
         picture=stage_picture.draw(plan.pipeline.stages),
         nodes={stage.stage: _node(stage) for stage in view.stages},
         sections=[_section(view, stage, peeks) for stage in view.stages],
+        awaited=[a.id for d in view.deployments for a in d.approvals if is_awaited(person, a)],
         is_live=not view.status.is_final or any(d.finished_at is None for d in view.deployments),
     )
 

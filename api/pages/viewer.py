@@ -8,7 +8,8 @@ from fastapi import Request
 
 from api.approval_views import ApprovalView
 from api.auth import SESSION_COOKIE, Caller
-from domain.person import spelled
+from domain.answering import is_one_of
+from domain.person import Person
 from domain.refusal import NotAllowed
 from domain.role import Role
 
@@ -37,13 +38,13 @@ class SignedIn:
     def is_admin(self) -> bool:
         return self.role.includes(Role.ADMIN)
 
-    def is_among(self, approval: ApprovalView) -> bool:
-        """Whether this person's answer is awaited now."""
-        me = spelled(self.subject)
-        return any(
-            asked.is_asked_now and me in {spelled(person) for person in (*asked.members, *asked.deputies)}
-            for asked in approval.asked
-        )
+
+def is_awaited(person: Person, approval: ApprovalView) -> bool:
+    """Whether this person's answer is awaited there now, under any address of theirs."""
+    return any(
+        asked.is_asked_now and is_one_of(person.addresses, (*asked.members, *asked.deputies))
+        for asked in approval.asked
+    )
 
 
 def signed_in(request: Request, caller: Caller) -> SignedIn:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from fakes.seed import DEV
+from fakes.seed import BO, CLEO, DEV
 
 from domain.role import Role
 
@@ -117,3 +117,11 @@ async def test_for_whom_a_release_was_requested_is_shown_beside_the_requester(co
         await console.request_for(person)
         page = (await browser.get(path)).text
         assert (words in page, f"{DEV} for {DEV}" in page) == (True, False)
+
+
+async def test_who_is_asked_may_answer_under_any_of_their_addresses(console):
+    """Bo is signed in with an alias; Cleo under the very address; the developer is not asked."""
+    await console.know(BO, "robert@example.com")
+    link = '<a class="button primary" href="/approvals/webshop/41/prod-eu/1/before">Answer</a>'
+    people = ("robert@example.com", CLEO, DEV)
+    assert [True, True, False] == [link in (await (await console.sign_in(one)).get(PAGE)).text for one in people]
