@@ -197,7 +197,7 @@ class Notifications:
     """Runs on the release worker. Safe to run twice: a delivery that was sent is not claimed again.
 
     ``fallback`` is a second way to send: for mails that failed three times, taking turns with the first, and at once
-    when the first takes nothing from us.
+    when the first takes nothing from us. A mail is refused for good only when the first way refuses it.
     """
 
     def __init__(
@@ -265,11 +265,19 @@ class Notifications:
             if self._fallback is None:
                 return await asyncio.to_thread(self._transport.send, letter)
             if tries >= _TRIES_BEFORE_FALLBACK and (tries - _TRIES_BEFORE_FALLBACK) % 2 == 0:
-                return await asyncio.to_thread(self._fallback.send, letter)
+                return await _stepping_in(self._fallback, letter)
             try:
                 return await asyncio.to_thread(self._transport.send, letter)
             except SenderRefused:
-                return await asyncio.to_thread(self._fallback.send, letter)
+                return await _stepping_in(self._fallback, letter)
+
+
+async def _stepping_in(fallback: MailTransport, letter: Letter) -> str:
+    """What steps in may refuse whom the first way would reach, as a server that only serves its own people does."""
+    try:
+        return await asyncio.to_thread(fallback.send, letter)
+    except MailRefused as refused:
+        raise MailNotTaken(str(refused)) from refused
 
 
 def _told(error: Exception) -> str:

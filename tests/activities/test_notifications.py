@@ -309,6 +309,30 @@ async def test_a_mail_that_is_refused_is_not_tried_the_other_way(world):
     assert [] == world.second.people
 
 
+async def test_what_only_the_other_way_refuses_waits_for_the_first(world):
+    """That one has said nothing against the person yet; the reason is kept until it takes the mail."""
+    world.second = Transport(ends={ANA: [MailRefused("550 we relay for nobody else")]})
+    alone = ASK.model_copy(update={"members": (ANA,)})
+    world.first.ends[ANA] = [MailNotTaken("503")] * 3
+    for _ in range(4):
+        with pytest.raises(MailNotTaken):
+            await world.ask(alone)
+    assert ["550 we relay for nobody else"] == list(world.deliveries.errors.values())
+    assert MailReport() == await world.ask(alone)
+    assert (1, [ANA]) == (world.second.tried[ANA], world.first.people)
+
+
+async def test_whom_all_ways_refuse_is_reported(world):
+    """Whichever was asked first."""
+    world.second = Transport(ends={ANA: [MailRefused("550 no such user")]})
+    world.first.ends[ANA] = [SenderRefused("401"), MailRefused("no such mailbox")]
+    alone = ASK.model_copy(update={"members": (ANA,)})
+    with pytest.raises(MailNotTaken):
+        await world.ask(alone)
+    assert MailReport(refused=(ANA,)) == await world.ask(alone)
+    assert (2, 1) == (world.first.tried[ANA], world.second.tried[ANA])
+
+
 class Stuck:
     """A transport that sends nothing until it is let go."""
 
