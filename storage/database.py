@@ -6,7 +6,8 @@ write lock later is refused at once when another wrote in between, however long 
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import URL, Connection, event, make_url
@@ -115,6 +116,13 @@ def _sqlite_engine(address: URL) -> AsyncEngine:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _roll_back(connection: Any, _record: object, _error: object) -> None:
+        # SQLite closes a connection for real, and gives its write lock back, only when no statement of it is left; one
+        # that was cancelled in the middle may be kept by its traceback.
+        with suppress(OperationalError):
+            connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
