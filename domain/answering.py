@@ -124,8 +124,8 @@ def _not_so(approval: Approval, vote: Vote, now: datetime) -> Receipt | None:
     return None
 
 
-_PROOF_WANTED = {
-    Proof.CODE: "An answer needs the six digits from your mail, or a login.",
+PROOF_WANTED = {
+    Proof.CODE: "To answer, type the six digits from your mail, or sign in.",
     Proof.LOGIN: "A mailed link does not answer here; sign in to the console.",
     Proof.FRESH_LOGIN: "An answer needs a login of the last ten minutes; sign in again.",
 }
@@ -135,7 +135,7 @@ def proof_refusal(approval: Approval, action: Action) -> Receipt | None:
     """Why the way in which the person showed who they are is not enough; None when it is."""
     if approval.policy.accepts(action.proof):
         return None
-    return receipt(approval, action, ReceiptKind.PROOF_TOO_WEAK, _PROOF_WANTED[approval.policy.proof])
+    return receipt(approval, action, ReceiptKind.PROOF_TOO_WEAK, PROOF_WANTED[approval.policy.proof])
 
 
 def _is_repeated(earlier: Vote, vote: Vote) -> bool:

@@ -13,7 +13,10 @@ from domain.frozen import Frozen
 from domain.refusal import NotAllowed, Refusal
 from integrations.repeated_links import without_links
 
-_GOOD_FOR = timedelta(minutes=5)
+# SendGrid sends what we did not take again for 24 hours, and may do so with the first signature. That somebody sends
+# a copy does no harm: the signature covers time and events, and events that come again change nothing.
+_GOOD_FOR = timedelta(hours=25)
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 _LONGEST_REASON = 500
 _FRAME = re.compile(r"-----(BEGIN|END) PUBLIC KEY-----|\s")
 _TIMESTAMP = re.compile(r"[0-9]{1,11}", re.ASCII)
@@ -59,10 +62,9 @@ class SignedMailEvents:
         """The events that say something about a delivery, in order. Raises ForgedMailEvents, UnreadableMailEvents."""
         if not self._is_signed(body, signature, timestamp):
             raise ForgedMailEvents("the signature does not fit")
-        if abs(now.timestamp() - int(timestamp)) > _GOOD_FOR.total_seconds():
-            raise ForgedMailEvents(
-                "signed more than five minutes ago; if that is not so, set the clock of this machine"
-            )
+        age = now.timestamp() - int(timestamp)
+        if not -_CLOCKS_DIFFER_BY.total_seconds() <= age <= _GOOD_FOR.total_seconds():
+            raise ForgedMailEvents("signed more than 25 hours ago, or in the future; is the clock of this machine right?")
         try:
             events = json.loads(body)
         except (ValueError, RecursionError) as error:

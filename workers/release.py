@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -46,7 +46,9 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     database = Database(settings.database_url)
-    worker = await _unless(stop, _worker(settings, database))
+    # Before Temporal is waited for, so that a setting that cannot be right is told at once.
+    activities = _activities(settings, database)
+    worker = await _unless(stop, _worker(settings, database, activities))
     if worker is not None:
         await _work(worker, stop)
     await database.close()
@@ -63,7 +65,7 @@ async def _unless(stop: asyncio.Event, preparing: Coroutine[None, None, Worker])
     return None
 
 
-async def _worker(settings: Settings, database: Database) -> Worker:
+async def _worker(settings: Settings, database: Database, activities: Sequence[Callable[..., Any]]) -> Worker:
     await database.migrate()
     identity = f"release-worker@{socket.gethostname()}:{os.getpid()}"
     client = await connect(settings.temporal_address, settings.temporal_namespace, identity)
@@ -72,7 +74,7 @@ async def _worker(settings: Settings, database: Database) -> Worker:
         client,
         task_queue=RELEASE_QUEUE,
         workflows=WORKFLOWS,
-        activities=_activities(settings, database),
+        activities=activities,
         workflow_runner=shared(),
         max_cached_workflows=5000,
         # While a mail service hangs, each mail keeps a place for a minute; no deployment waits behind them.

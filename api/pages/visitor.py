@@ -7,10 +7,9 @@ from api.acting import outlook
 from api.approval_actions import Author
 from api.pages.notices import Notice, decided, outlook_notice
 from api.pages.question import Question
-from domain.answering import is_one_of
+from domain.answering import PROOF_WANTED, is_one_of
 from domain.answering import may_answer as may_answer_at_all
 from domain.approval import Approval, Asked, Choice, ReceiptKind, Vote, is_requester, settle
-from domain.approval_policy import Proof
 
 _BEING_CHANGED = Notice(
     "wait", "clock", "What is deployed is being changed", "Open the page again in a moment to see what is asked now."
@@ -21,12 +20,6 @@ _OVER = Notice(
     "The time to answer is over",
     "What it came to is shown as soon as the release engine has noted it.",
 )
-_WANTED = {
-    Proof.LINK: "",
-    Proof.CODE: "An answer needs the six digits from your mail, or that you sign in.",
-    Proof.LOGIN: "A mailed link does not answer here: it takes the person who is signed in.",
-    Proof.FRESH_LOGIN: "An answer needs a login of the last ten minutes here.",
-}
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ def offers(asked: Question, visitor: Visitor, now: datetime) -> Offers:
         return Offers(notice=why_not)
     is_concerned = visitor.author.is_manager or may_answer_at_all(approval, visitor.addresses)
     if is_concerned and not approval.policy.accepts(visitor.author.proof):
-        return Offers(sign_in=visitor.weak_because or _WANTED[approval.policy.proof])
+        return Offers(sign_in=visitor.weak_because or PROOF_WANTED[approval.policy.proof])
     return Offers(
         notice=why_not if asked.is_of_this_plan else _BEING_CHANGED,
         may_answer=may_answer and asked.is_of_this_plan,

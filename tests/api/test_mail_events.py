@@ -16,6 +16,7 @@ from domain.role import Role
 from integrations.mail_events import SignedMailEvents
 from local.mail_events import EventKey
 from storage.deliveries import SqlDeliveries
+from storage.tables import DeliveryRow
 
 KEY = EventKey("1f" * 31)
 APPROVAL = f"{PROD}/before"
@@ -101,6 +102,41 @@ async def test_events_that_come_again_change_nothing(hooked: World, post: Post) 
     assert "bounced" == (await shown(hooked))[ANA]
 
 
+async def test_events_that_come_again_a_day_later_are_taken(hooked: World, post: Post) -> None:
+    """Under their first signature, as the answer to the first time may have got lost."""
+    ana = await mailed(hooked)
+    bounce = event("bounce", ana, reason="550")
+    first = KEY.signed(json.dumps([bounce]).encode(), hooked.clock().timestamp())
+    hooked.clock.move(timedelta(hours=24))
+    assert 204 == (await post(bounce, **first)).status_code
+    assert "bounced" == (await shown(hooked))[ANA]
+
+
+@pytest.mark.parametrize("names", [("bounce", "delivered"), ("deferred", "delivered"), ("dropped", "delivered")])
+async def test_an_old_event_that_is_sent_again_changes_no_more_than_it_did(
+    hooked: World, post: Post, names: tuple[str, str]
+) -> None:
+    """Whatever was told since then: who kept a copy of what SendGrid sent gains nothing by it."""
+    ana = await mailed(hooked)
+    old, later = event(names[0], ana, reason="550"), event(names[1], ana)
+    copy = KEY.signed(json.dumps([old]).encode(), hooked.clock().timestamp())
+    assert 204 == (await post(old, **copy)).status_code
+    hooked.clock.move(timedelta(hours=1))
+    assert 204 == (await post(later)).status_code
+    known, told = await _known(hooked, ana), set(hooked.orchestrator.bounced)
+    hooked.clock.move(timedelta(hours=1))
+    assert 204 == (await post(old, **copy)).status_code
+    assert (known, told) == (await _known(hooked, ana), set(hooked.orchestrator.bounced))
+
+
+async def _known(world: World, delivery: str) -> tuple[object, ...]:
+    """All that is kept of a mail."""
+    async with world.services.database.reading() as session:
+        row = await session.get(DeliveryRow, delivery)
+    assert row is not None
+    return row.status, row.error, row.tries, row.message_id, row.updated_at
+
+
 async def test_unknown_mails_are_passed_over(hooked: World, post: Post) -> None:
     """The account may send for other programs, and what is known of ours is kept."""
     ana = await mailed(hooked)
@@ -135,7 +171,7 @@ async def test_forged_and_old_events_are_refused(hooked: World, post: Post) -> N
     ana = await mailed(hooked)
     bounce = event("bounce", ana)
     forged = EventKey("2e" * 31).signed(json.dumps([bounce]).encode(), hooked.clock().timestamp())
-    old = KEY.signed(json.dumps([bounce]).encode(), (hooked.clock() - timedelta(minutes=6)).timestamp())
+    old = KEY.signed(json.dumps([bounce]).encode(), (hooked.clock() - timedelta(hours=26)).timestamp())
     nothing = dict.fromkeys(forged, "")
     for headers in (forged, old, nothing):
         answer = await post(bounce, **headers)

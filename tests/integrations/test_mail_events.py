@@ -81,14 +81,14 @@ def test_another_key_believes_nothing():
         SignedMailEvents(KEY.public).read(REAL_BODY, signature=REAL_SIGNATURE, timestamp=REAL_TIMESTAMP, now=REAL_NOW)
 
 
-@pytest.mark.parametrize(("seconds", "is_believed"), [(-301, False), (-299, True), (299, True), (301, False)])
-def test_what_was_signed_more_than_five_minutes_ago_is_refused(seconds, is_believed):
-    """Somebody may have kept it. Clocks that differ a little are forgiven in both directions."""
+@pytest.mark.parametrize(("seconds", "is_believed"), [(-301, False), (-299, True), (89_999, True), (90_001, False)])
+def test_what_was_signed_more_than_25_hours_ago_is_refused(seconds, is_believed):
+    """SendGrid comes again for a day. A clock of ours that is a little behind is forgiven."""
     now = NOW + timedelta(seconds=seconds)
     if is_believed:
         assert () == read([], now=now)
     else:
-        with pytest.raises(ForgedMailEvents, match="five minutes"):
+        with pytest.raises(ForgedMailEvents, match="25 hours"):
             read([], now=now)
 
 

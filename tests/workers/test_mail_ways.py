@@ -1,5 +1,7 @@
 """Which way mails take follows from the settings."""
 
+import asyncio
+
 import pytest
 from pydantic import SecretStr
 
@@ -7,6 +9,7 @@ from activities.notifications import Letter, MailTransport
 from integrations.sendgrid_mail import SendGridTransport
 from integrations.smtp_mail import SmtpTransport
 from settings import Settings
+from workers import release
 from workers.mail_ways import first_way, second_way
 
 
@@ -55,3 +58,17 @@ def test_settings_that_cannot_be_right_are_told_at_the_start(values):
     """Not with the first mail."""
     with pytest.raises(ValueError, match=r"SMTP|unencrypted|smtp_port|API key|mail address|mail"):
         ways(**values)
+
+
+async def test_the_worker_does_not_wait_for_temporal_to_tell_of_them(tmp_path):
+    """Nobody listens where Temporal should be, and yet it ends at once."""
+    settings = Settings.model_validate(
+        {
+            "secret_key": SecretStr("ab" * 32),
+            "temporal_address": "127.0.0.1:1",
+            "database_url": f"sqlite:///{tmp_path}/slipway.db",
+            "mail": "sendgrid",
+        }
+    )
+    with pytest.raises(ValueError, match="API key"):
+        await asyncio.wait_for(release.run(settings), timeout=5)
