@@ -64,7 +64,7 @@ class SignedMailEvents:
             raise ForgedMailEvents("the signature does not fit")
         age = now.timestamp() - int(timestamp)
         if not -_CLOCKS_DIFFER_BY.total_seconds() <= age <= _GOOD_FOR.total_seconds():
-            raise ForgedMailEvents("signed more than 25 hours ago, or in the future; is the clock of this machine right?")
+            raise ForgedMailEvents("signed more than 25 hours ago, or in the future; see to the clock of this machine")
         try:
             events = json.loads(body)
         except (ValueError, RecursionError) as error:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Engine, event, inspect, text
 
 from domain.approval import Approval, Channel, Choice, CountedVote, Verdict, Vote
 from domain.approval_policy import Proof
@@ -147,6 +148,46 @@ async def test_rows_of_the_first_version_are_kept_and_read(grown):
     assert link is not None
     assert (0, "link", None, 0) == (link.round, link.level, link.revoked_at, link.wrong_codes)
     assert ("sent", 0) == (mail.status, mail.tries)
+
+
+@contextmanager
+def _reads_of_approvals() -> Iterator[list[str]]:
+    """The statements that read approvals while this is open."""
+    reads: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT approvals."):
+            reads.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield reads
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_approvals_are_rewritten_in_batches_each_of_them_once(empty_url):
+    """However many there are: up and down again, every one comes through, and few are in memory at a time."""
+    count = 1234
+    insert = _FIRST_ROWS.split(";", maxsplit=1)[0].replace("webshop/41/", "webshop/:number/")
+
+    def fill(connection: Connection) -> None:
+        schema.upgrade(connection, "0001")
+        for number in range(count):
+            row = insert.replace(":number", str(number))
+            connection.execute(text(row), {"approval": json.dumps(_FIRST_APPROVAL)})
+
+    def look(connection: Connection) -> tuple[int, int]:
+        rows = connection.execute(text("SELECT id, release, approval FROM approvals")).all()
+        read = [json.loads(row.approval) if isinstance(row.approval, str) else row.approval for row in rows]
+        moved = sum(row.release == row.id.removesuffix("/prod/1/before") for row in rows)
+        return moved, sum(approval["votes"][0]["vote"]["by"] == "ann@example.com" for approval in read)
+
+    database = Database(empty_url)
+    await _on(database, fill)
+    with _reads_of_approvals() as reads:
+        await database.migrate()
+    assert (count, count) == await _on(database, look)
+    assert ([], 4) == ([read for read in reads if "LIMIT" not in read], len(reads)), "500, 500, 234, and no more"
+    await database.close()
 
 
 async def test_rows_survive_the_way_down(grown):

@@ -3,6 +3,7 @@
 Revision 0002, after 0001.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,8 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+_BATCH = 500
 
 _approvals = sa.table(
     "approvals",
@@ -116,8 +119,7 @@ def downgrade() -> None:
 def _rewrite_approvals(rewritten: Any) -> None:
     """Fill in where each approval belongs, and spell its votes as this version (or the one before) reads them."""
     connection = op.get_bind()
-    rows = connection.execute(sa.select(_approvals.c.id, _approvals.c.deployment, _approvals.c.approval)).all()
-    for approval_id, deployment, approval in rows:
+    for approval_id, deployment, approval in _in_batches(connection):
         pipeline, number, stage, _ = deployment.split("/")
         votes = [counted | {"vote": rewritten(counted["vote"])} for counted in approval.get("votes", [])]
         connection.execute(
@@ -127,6 +129,17 @@ def _rewrite_approvals(rewritten: Any) -> None:
                 release=f"{pipeline}/{number}", pipeline=pipeline, stage=stage, approval=approval | {"votes": votes}
             )
         )
+
+
+def _in_batches(connection: sa.Connection) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """All approvals by id, of which no more than a batch is in memory."""
+    columns = (_approvals.c.id, _approvals.c.deployment, _approvals.c.approval)
+    last = ""
+    while rows := connection.execute(
+        sa.select(*columns).where(_approvals.c.id > last).order_by(_approvals.c.id).limit(_BATCH)
+    ).all():
+        yield from (tuple(row) for row in rows)
+        last = rows[-1].id
 
 
 def _vote_as_action(vote: dict[str, Any]) -> dict[str, Any]:
