@@ -181,6 +181,10 @@ class Deliveries(Protocol):
         """None when this mail was sent, or refused for good. Raises MailUnderWay."""
         ...
 
+    async def is_decided(self, approval_id: str) -> bool:
+        """Whether nobody need be asked any more; an approval that is not known is open."""
+        ...
+
     async def sent(self, delivery_id: str, message_id: str) -> None: ...
 
     async def failed(self, delivery_id: str, error: str, *, for_good: bool) -> None: ...
@@ -225,6 +229,8 @@ class Notifications:
             return self._letters.approval_wanted(ask, person, link, delivery_id)
 
         async with heartbeating():
+            if await self._deliveries.is_decided(ask.approval_id):
+                return MailReport()
             await self._mail(ask.approval_id, ask.delivery_kind, ask.members, write)
             return MailReport(refused=await self._deliveries.refused(ask.approval_id, ask.members))
 

@@ -125,7 +125,7 @@ def _not_so(approval: Approval, vote: Vote, now: datetime) -> Receipt | None:
 
 
 PROOF_WANTED = {
-    Proof.CODE: "To answer, type the six digits from your mail, or sign in.",
+    Proof.CODE: "An answer needs the six digits from your mail, or a login.",
     Proof.LOGIN: "A mailed link does not answer here; sign in to the console.",
     Proof.FRESH_LOGIN: "An answer needs a login of the last ten minutes; sign in again.",
 }
@@ -211,7 +211,23 @@ def _all_answered_for(approval: Approval, vote: Vote) -> bool:
     return all(approver in answered for approver in _may_count_for(approval, vote))
 
 
+_FOR_NOW = {
+    ReceiptKind.ALREADY_ANSWERED,
+    ReceiptKind.ALREADY_ASKED,
+    ReceiptKind.DEFERRED_TOO_LONG,
+    ReceiptKind.NOBODY_THERE,
+    ReceiptKind.NOTHING_TO_WITHDRAW,
+    ReceiptKind.NOT_ASKED_YET,
+    ReceiptKind.PLAN_CHANGED,
+}
+
+
 def receipt(approval: Approval, action: Action, kind: ReceiptKind, text: str) -> Receipt:
-    """What the author is told: the text, and where the approval stands."""
+    """What the author is told: the text, and where the approval stands.
+
+    Who was refused too often is told so instead of a refusal that holds for now, which invites to try again.
+    """
+    if kind in _FOR_NOW and is_one_of(action.addresses, approval.refused_often):
+        kind, text = ReceiptKind.NOT_ALLOWED, f"You were refused too often here; only what counts is passed on. {text}"
     message = f"{text} {describe(approval)}"
     return Receipt(action_id=action.action_id, kind=kind, message=message, verdict=approval.verdict)

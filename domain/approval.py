@@ -130,7 +130,8 @@ class Approval(Frozen):
     """One approval of one deployment: policy, people, votes, and the verdict once there is one.
 
     ``requesters`` are the names shown, ``requester_addresses`` every address of the people behind them.
-    ``handled`` are the actions other than votes that were done; ``withdrawn`` the votes that were taken back.
+    ``handled`` are the actions other than votes that were done; ``withdrawn`` the votes that were taken back;
+    ``refused_often`` are people of whom only what counts is passed on, so that they cannot fill the history.
     """
 
     policy: ApprovalPolicy | NobodyAsked
@@ -142,6 +143,7 @@ class Approval(Frozen):
     votes: tuple[CountedVote, ...] = ()
     withdrawn: tuple[str, ...] = ()
     handled: tuple[str, ...] = ()
+    refused_often: tuple[str, ...] = ()
     history: tuple[Happening, ...] = ()
     verdict: Verdict = Verdict.PENDING
     decided_at: datetime | None = None

@@ -29,11 +29,12 @@ from domain.approval import (
     is_requester,
     settle,
 )
-from domain.person import is_same_person
+from domain.person import is_same_person, spelled
 from domain.release import ReleasePlan
 
 Outcome = tuple[Approval, Receipt]
 MOST_CHANGES = 200  # of mind; what goes on for ever would fill the history
+MOST_REFUSALS = 100  # of one person, for the same reason
 
 
 class Withdrawal(Action):
@@ -193,6 +194,17 @@ def _override_refusal(approval: Approval, by_manager: Override) -> Receipt | Non
 
 def _done(approval: Approval, action: Action) -> Approval:
     return approval.model_copy(update={"handled": (*approval.handled, action_key(action))})
+
+
+def refused_again(approval: Approval, action: Action, refusals: int, now: datetime) -> Approval:
+    """Remember who was refused so often; no change before that, and once it is decided. What would count still does."""
+    is_known = is_one_of(action.addresses, approval.refused_often)
+    if refusals < MOST_REFUSALS or is_known or approval.verdict.is_final:
+        return approval
+    after = approval.model_copy(update={"refused_often": (*approval.refused_often, spelled(action.by))})
+    return happened(
+        after, now, f"was refused {refusals} times; from now on only what counts is passed on", by=action.by
+    )
 
 
 def escalate(approval: Approval, approver: str, deputies: Iterable[str], why: str, now: datetime) -> Approval:

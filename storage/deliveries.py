@@ -8,9 +8,10 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.notifications import Claim, DeliveryStatus, MailUnderWay
+from domain.approval import Verdict
 from storage.clock import Clock, utc_now
 from storage.database import Database
-from storage.tables import DeliveryRow
+from storage.tables import ApprovalRow, DeliveryRow
 from storage.upsert import insert_new
 
 _LONGEST_ERROR = 2000
@@ -71,6 +72,12 @@ class SqlDeliveries:
         )
         row = claimed.one_or_none()
         return None if row is None else Claim(delivery_id=row.id, tries=row.tries - 1)
+
+    async def is_decided(self, approval_id: str) -> bool:
+        """As it was recorded last."""
+        async with self._database.reading() as session:
+            verdict = await session.scalar(select(ApprovalRow.verdict).where(ApprovalRow.id == approval_id))
+        return verdict is not None and Verdict(verdict).is_final
 
     async def sent(self, delivery_id: str, message_id: str) -> None:
         await self._become(delivery_id, DeliveryStatus.SENT, message_id=message_id, error="")

@@ -3,6 +3,7 @@
 What people do comes by signal, so that it is kept while no worker runs; what became of it is answered by query.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -23,11 +24,20 @@ from domain.approval import (
     done_at,
     settle,
 )
-from domain.approval_actions import Override, Reassignment, Withdrawal, ask_anew, override, reassign, withdraw
+from domain.approval_actions import (
+    Override,
+    Reassignment,
+    Withdrawal,
+    ask_anew,
+    override,
+    reassign,
+    refused_again,
+    withdraw,
+)
 from domain.approval_policy import ApprovalPolicy, NobodyAsked
 from domain.frozen import Frozen
 from domain.ids import DeploymentId, approval_id
-from domain.person import Requester
+from domain.person import Requester, spelled
 from domain.release import ReleasePlan
 from workflows.asking import Asking
 from workflows.recording import Recorder
@@ -102,6 +112,7 @@ class Approvals:
         self._open: dict[Moment, Approval] = {}
         self._asking: dict[Moment, Asking] = {}
         self._receipts: dict[tuple[Moment, str, str], Receipt] = {}
+        self._refusals: Counter[tuple[Moment, str]] = Counter()
 
     def vote(self, cast: CastVote) -> None:
         self._act(cast.moment, cast.vote, answer)
@@ -123,7 +134,12 @@ class Approvals:
             message = f"Nobody is asked {moment} this deployment at the moment."
             self._receipts[key] = Receipt(action_id=action.action_id, kind=ReceiptKind.NOT_OPEN, message=message)
             return
-        self._open[moment], told = decide(approval, action, done_at(approval, action, workflow.now()))
+        approval, told = decide(approval, action, done_at(approval, action, workflow.now()))
+        if not told.stands:
+            self._refusals[moment, spelled(action.by)] += 1
+            refusals = self._refusals[moment, spelled(action.by)]
+            approval = refused_again(approval, action, refusals, workflow.now())
+        self._open[moment] = approval
         if told.kind in _SAID_BEFORE:
             self._receipts.setdefault(key, told)
         else:
@@ -171,8 +187,6 @@ class Approvals:
         while recorded is None or not recorded.verdict.is_final:
             current = self._settled(moment)
             if current != recorded:
-                if current.verdict.is_final:
-                    asking.end()
                 await self._record(moment, current, recorded)
                 recorded = current
                 continue

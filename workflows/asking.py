@@ -64,7 +64,6 @@ class Asking:
         self._replace = replace
         self._places: dict[tuple[str, int], _Place] = {}
         self._unreachable: list[str] = []
-        self._mails: list[workflow.ActivityHandle[MailReport]] = []
 
     async def tell(self, approval: Approval) -> None:
         """Mail those who are asked now and were not told yet; all mails are on their way before anything is awaited."""
@@ -191,17 +190,10 @@ class Asking:
             summary=f"{ask.delivery_kind}: {asked.approver}",
         )
         let_go(mail)
-        self._mails.append(mail)
         mail.add_done_callback(self._mailed)
-
-    def end(self) -> None:
-        """It is decided: what no mail service has taken by now is not sent any more."""
-        for mail in self._mails:
-            mail.cancel()
 
     def _mailed(self, mail: "workflow.ActivityHandle[MailReport]") -> None:
         """Those whom the mail service refused are as unreachable as those whose mail came back."""
-        self._mails.remove(mail)
         if mail.cancelled() or mail.exception() is not None:
             return
         for person in mail.result().refused:

@@ -77,6 +77,7 @@ class Deliveries:
     tries: Counter[str] = field(default_factory=Counter)
     errors: dict[str, str] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
+    decided: set[str] = field(default_factory=set)
 
     async def claim(self, approval_id: str, person: str, kind: str) -> Claim | None:
         key = f"{approval_id} {kind} {person}"
@@ -87,6 +88,9 @@ class Deliveries:
         self.tries[key] += 1
         self.under_way.add(key)
         return Claim(delivery_id=key, tries=self.tries[key] - 1)
+
+    async def is_decided(self, approval_id: str) -> bool:
+        return approval_id in self.decided
 
     async def sent(self, delivery_id: str, message_id: str) -> None:
         if self.dies_at_sent:
@@ -307,6 +311,18 @@ async def test_a_mail_that_is_refused_is_not_tried_the_other_way(world):
     world.first.ends[ANA] = [MailRefused("no such mailbox")]
     assert MailReport(refused=(ANA,)) == await world.ask()
     assert [] == world.second.people
+
+
+async def test_once_it_is_decided_no_mail_asks_for_an_answer(world):
+    """One that the service did not take before is not tried again; who requested it is told all the same."""
+    world.first.ends[ANA] = [MailNotTaken("SendGrid answered 503")]
+    with pytest.raises(MailNotTaken):
+        await world.ask()
+    world.deliveries.decided.add(ASK.approval_id)
+    assert MailReport() == await world.ask()
+    await world.ask(ASK.model_copy(update={"kind": LetterKind.REMINDER, "number": 1}))
+    await world.tell()
+    assert [BO, "remo@example.com", "rita@example.com"] == world.first.people
 
 
 async def test_what_only_the_other_way_refuses_waits_for_the_first(world):

@@ -54,6 +54,18 @@ async def test_what_people_do_is_marked_with_the_time_by_our_clock(world: World,
     assert [NOW] == [counted.vote.sent_at for counted in _approval(world).votes]
 
 
+async def test_who_was_refused_too_often_grows_no_history(world: World, approver: httpx2.AsyncClient) -> None:
+    """What would be refused again is answered from the tables; what counts is passed on."""
+    await ask(world)
+    world.orchestrator.ask(PROD, Moment.BEFORE, _approval(world).model_copy(update={"refused_often": (ANA,)}))
+    await catch_up(world)
+    for number in range(3):
+        told = await _vote(approver, digest="0" * 64, action_id=f"v-{number}")
+        assert (200, "not allowed", "pending", False) == _told(told)
+    assert [] == world.orchestrator.acted
+    assert (200, "counted", "pending", True) == _told(await _vote(approver))
+
+
 async def test_who_was_renamed_takes_back_what_they_answered(world: World, approver: httpx2.AsyncClient) -> None:
     """Their old address is an alias of the new one."""
     await ask(world)

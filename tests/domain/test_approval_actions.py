@@ -26,6 +26,7 @@ from domain.approval import (
 )
 from domain.approval_actions import (
     MOST_CHANGES,
+    MOST_REFUSALS,
     Override,
     Reassignment,
     Withdrawal,
@@ -34,6 +35,7 @@ from domain.approval_actions import (
     mail_came_back,
     override,
     reassign,
+    refused_again,
     withdraw,
 )
 from domain.approval_policy import ApprovalPolicy, NobodyAsked, Proof
@@ -246,6 +248,25 @@ def test_nobody_changes_their_mind_for_ever() -> None:
         start, told = reassign(start, give(holders[0], holders[0], holders[1], action_id=str(number)), NOON)
         holders.reverse()
     assert ReceiptKind.NOT_ALLOWED == told.kind
+
+
+def test_who_was_refused_too_often_is_refused_for_good_until_it_would_count() -> None:
+    """A history that grows without end would stop the deployment; under no address of theirs, and nobody else's."""
+    start = approval(ANA, BOB, CY, order="in_sequence")
+    early = vote(BOB, also=("bob@old.example",))
+    assert start == refused_again(start, early, MOST_REFUSALS - 1, NOON)
+    often = refused_again(start, early, MOST_REFUSALS, NOON)
+    assert often == refused_again(often, early, MOST_REFUSALS + 1, NOON)
+    assert f"was refused {MOST_REFUSALS} times; from now on only what counts is passed on" == often.history[-1].text
+    for tried in (early, vote("bob@new.example", also=(BOB,))):
+        told = answer(often, tried, NOON)[1]
+        assert (ReceiptKind.NOT_ALLOWED, False) == (told.kind, told.stands)
+        assert told.message.startswith("You were refused too often here; only what counts is passed on. Others are")
+    assert ReceiptKind.NOT_ALLOWED == withdraw(often, take_back(BOB), NOON)[1].kind
+    assert ReceiptKind.NOT_ASKED_YET == answer(often, vote(CY), NOON)[1].kind
+    assert ReceiptKind.COUNTED == answer(answer(often, vote(ANA), NOON)[0], early, NOON)[1].kind
+    ended = cancel(start, NOON)
+    assert ended == refused_again(ended, early, MOST_REFUSALS, NOON)
 
 
 def test_in_sequence_what_is_carried_over_goes_as_far_as_it_goes() -> None:

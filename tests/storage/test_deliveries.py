@@ -5,10 +5,12 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from sqlalchemy import update
 
 from activities.notifications import Claim, DeliveryStatus, MailUnderWay
 from storage.database import Database
 from storage.deliveries import SqlDeliveries, deliveries, deliveries_of
+from storage.tables import ApprovalRow
 
 _APPROVAL = "webshop/41/prod/1/before"
 _MAIL = (_APPROVAL, "ann@example.com", "approval wanted")
@@ -186,3 +188,19 @@ async def test_those_whom_no_mail_reaches_are_named(mails):
     asked = tuple(f"{name}@example.com" for name in ("dan", "cem", "eve", "ann", "fay", "gus"))
     assert ("cem@example.com", "ann@example.com") == await mails.refused(_APPROVAL, asked)
     assert () == await mails.refused(_APPROVAL, ())
+
+
+async def test_an_approval_is_decided_when_it_was_recorded_so(database, mails, now):
+    """One that was not recorded is not."""
+    assert not await mails.is_decided(_APPROVAL)
+    times = {"opened_at": now, "expires_at": now, "decided_at": None}
+    async with database.transaction() as session:
+        session.add(
+            ApprovalRow(
+                id=_APPROVAL, deployment="webshop/41/prod/1", moment="before", verdict="pending", approval={}, **times
+            )
+        )
+    assert not await mails.is_decided(_APPROVAL)
+    async with database.transaction() as session:
+        await session.execute(update(ApprovalRow).values(verdict="approved"))
+    assert await mails.is_decided(_APPROVAL)

@@ -5,15 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fakes.release_world import Surroundings, World, act, deployment_handle, plan_of, stage, start, vote
-from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from fakes.release_world import World, act, deployment_handle, plan_of, stage, start, vote
 from temporalio.testing import WorkflowEnvironment
 
-from activities.notifications import AskApprover, LetterKind, MailReport
+from activities.notifications import LetterKind
 from activities.records import ApprovalFact, Fact, PlanFact
 from domain.approval import Choice, Moment, ReceiptKind, Verdict, Vote
-from domain.approval_actions import Override, Reassignment, Withdrawal
+from domain.approval_actions import MOST_REFUSALS, Override, Reassignment, Withdrawal
 from domain.person import Requester
 from domain.status import ReleaseStatus
 from workflows.approval import CastVote, MailBounced, OverrideApproval, Reassign, Withdraw
@@ -180,6 +178,22 @@ async def test_a_refused_vote_may_be_cast_again_when_its_time_has_come(world: Wo
         again = await vote(world, DEPLOYMENT, "bob@example.com")
         end = await handle.result()
     assert (early.kind, again.kind) == (ReceiptKind.NOT_ASKED_YET, ReceiptKind.COUNTED)
+    assert end.status == ReleaseStatus.SUCCEEDED
+
+
+async def test_refusals_are_counted_for_each_person(world: World) -> None:
+    """Who was refused too often is refused for good, which is recorded; who was not is not."""
+    policy = {"approvers": [ANA, BEN, DORA], "order": "in_sequence"}
+    async with world.running():
+        handle = await start(world, plan_of(guarded(before=policy)))
+        told = [await vote(world, DEPLOYMENT, BEN, action_id=str(number)) for number in range(MOST_REFUSALS + 1)]
+        other = await vote(world, DEPLOYMENT, DORA)
+        for person in (ANA, BEN, DORA):
+            await vote(world, DEPLOYMENT, person)
+        end = await handle.result()
+    assert [ReceiptKind.NOT_ASKED_YET] * MOST_REFUSALS + [ReceiptKind.NOT_ALLOWED] == [one.kind for one in told]
+    assert ReceiptKind.NOT_ASKED_YET == other.kind
+    assert (BEN,) == world.tables.approvals()[f"{DEPLOYMENT}/before"].refused_often
     assert end.status == ReleaseStatus.SUCCEEDED
 
 
@@ -399,28 +413,6 @@ async def test_a_bounced_mail_is_escalated_at_once(world: World, eventually: Any
     assert mails(world)[1:] == [("deputy wanted", (DORA,))] * len(deputies)
     assert [told.people for told in world.surroundings.unreachable] == [("rita@example.com",)] * (not deputies)
     assert 1 == len([text for text in world.tables.events() if "550 no such user" in text])
-
-
-class NoMailService(Surroundings):
-    """Takes no mail, and counts how often it was asked to."""
-
-    @activity.defn
-    async def ask_approver(self, ask: AskApprover) -> MailReport:
-        self.mails.append(ask)
-        raise ApplicationError("the mail service does not answer")
-
-
-async def test_once_it_is_decided_no_mail_asks_for_an_answer(world: World, eventually: Any) -> None:
-    """One that the mail service has not taken by then is not tried again."""
-    world.surroundings = NoMailService()
-    async with world.running():
-        handle = await start(world, plan_of(guarded(before={"approvers": [ANA, BEN], "need": "any"})))
-        await eventually(lambda: len(world.surroundings.mails) > 1)
-        await vote(world, DEPLOYMENT, ANA)
-        end = await handle.result()
-        history = await deployment_handle(world, DEPLOYMENT).fetch_history()
-    assert end.status == ReleaseStatus.SUCCEEDED
-    assert 2 == len([e for e in history.events if e.HasField("activity_task_canceled_event_attributes")])
 
 
 async def test_one_reachable_member_is_enough_for_a_group(world: World, eventually: Any) -> None:
