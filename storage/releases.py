@@ -98,6 +98,14 @@ async def names_of(session: AsyncSession, release_ids: Iterable[str]) -> dict[st
     return dict(found.all())
 
 
+async def requested_for(session: AsyncSession, release_ids: Iterable[str]) -> dict[str, str]:
+    """The person for whom a service requested each release, by id; those that have none are left out."""
+    person = ReleaseRow.plan["requested_for"].as_string()
+    is_wanted = ReleaseRow.id.in_(list(release_ids)) & (person != "")
+    found = await session.execute(select(ReleaseRow.id, person).where(is_wanted))
+    return dict(found.all())
+
+
 async def stages_of(session: AsyncSession, release_ids: Iterable[str]) -> Sequence[StageRow]:
     """Of several releases, in no order that means anything."""
     return (await session.scalars(select(StageRow).where(StageRow.release.in_(list(release_ids))))).all()

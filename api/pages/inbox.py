@@ -19,6 +19,7 @@ from api.pages.forms import Form, SentForm
 from api.pages.notices import status_of_result, told_of
 from api.pages.rendering import render
 from api.pages.viewer import is_awaited, require_own_form
+from api.pages.wording import requester
 from api.queries import approval_page
 from api.services import Services, ServicesHere
 from domain.approval import Verdict
@@ -70,6 +71,7 @@ class Line:
     may_answer: bool
     is_weak: bool = False
     wants: str = ""
+    requesters: tuple[str, ...] = ()
 
 
 @router.get("")
@@ -127,13 +129,18 @@ async def _page(  # noqa: PLR0913  what differs between asking, asking again and
     async with services.database.reading() as session:
         person = None if is_everybody else me.person.address
         page = await approval_page(session, person=person, wanted=wanted.filter, limit=_AT_ONCE, cursor=wanted.cursor)
-        names = await releases.names_of(session, {item.release for item in page.items})
+        listed = {item.release for item in page.items}
+        names = await releases.names_of(session, listed)
+        people = await releases.requested_for(session, listed)
         choices = {
             "pipelines": [row.name for row in await pipelines.all_pipelines(session)],
             "groups": list(await groups.all_groups(session)),
         }
     is_mine = not is_everybody and wanted.filter.verdict == Verdict.PENDING
-    lines = [_line(item, names[item.release], me, is_mine=is_mine) for item in page.items]
+    lines = [
+        _line(item, names[item.release], me, is_mine=is_mine, requested_for=people.get(item.release, ""))
+        for item in page.items
+    ]
     return render(
         request,
         "approvals.html",
@@ -159,7 +166,7 @@ def _named(approval: str) -> str:
     return f"{deployment.release} to {deployment.stage}, {moment} the deployment"
 
 
-def _line(view: ApprovalView, release_name: str, me: Author, *, is_mine: bool) -> Line:
+def _line(view: ApprovalView, release_name: str, me: Author, *, is_mine: bool, requested_for: str) -> Line:
     may_answer = is_mine or is_awaited(me.person, view)
     order = list(Proof)
     is_weak = order.index(me.proof) < order.index(view.proof)
@@ -170,4 +177,11 @@ def _line(view: ApprovalView, release_name: str, me: Author, *, is_mine: bool) -
         may_answer=may_answer and not is_weak,
         is_weak=may_answer and is_weak,
         wants=wants if may_answer else "",
+        requesters=_requesters(view, requested_for),
     )
+
+
+def _requesters(view: ApprovalView, requested_for: str) -> tuple[str, ...]:
+    """Who requested the release comes first, and with the person it was requested for."""
+    first, others = view.requesters[:1], view.requesters[1:]
+    return (*(requester(name, requested_for) for name in first), *others)

@@ -124,3 +124,10 @@ async def test_an_answer_that_no_worker_counted_yet_is_stored(console):
     browser = await console.sign_in(BO, Role.APPROVER)
     answer = await browser.post("/approvals", data=await _several(browser) | {"approval": ASKED, "choice": "reject"})
     assert (202, True) == (answer.status_code, "<b>Your answer is stored</b>" in answer.text)
+
+
+async def test_the_list_says_for_whom_a_release_was_requested(console):
+    """Beside the service that requested it."""
+    await console.request_for("cleo@example.com")
+    page = (await (await console.sign_in(BO)).get("/approvals")).text
+    assert f"requested by {DEV} for cleo@example.com" in page

@@ -173,3 +173,17 @@ async def test_keys_are_kept_for_a_day(database, plan, now):
     async with database.transaction() as session:
         later = now + timedelta(hours=24, seconds=1)
         assert await releases.remember(session, "ann", "key", "b", plan.id, later) is True
+
+
+async def test_for_whom_releases_were_requested_is_found_for_several_at_once(database, plan, now):
+    """Only where a service asked for somebody; a plan of an earlier version says nothing of it."""
+    people = {1: "dev@example.com", 2: "", 3: "dev@example.com"}
+    async with database.transaction() as session:
+        for number, person in people.items():
+            numbered = {"id": ReleaseId(pipeline="webshop", number=number), "requested_for": person}
+            await releases.add(session, plan.model_copy(update=numbered), now)
+        row = await releases.get(session, ReleaseId(pipeline="webshop", number=3))
+        row.plan = {name: value for name, value in row.plan.items() if name != "requested_for"}
+    async with database.reading() as session:
+        found = await releases.requested_for(session, [f"webshop/{number}" for number in people])
+    assert {"webshop/1": "dev@example.com"} == found
