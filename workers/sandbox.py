@@ -1,8 +1,8 @@
 """The two sandboxes workflows run in.
 
 ``shared()`` is for production: our modules are loaded once for all runs, which makes a waiting release four times
-smaller. ``strict()`` is for tests: only libraries are shared, so the sandbox audits our own code and a
-``datetime.now()`` in the domain fails the run. What is passed through is not audited.
+smaller. ``strict()`` is for replaying recorded histories: only libraries are shared, so the sandbox audits our own
+code and a ``datetime.now()`` in the domain fails the run. What is passed through is not audited.
 """
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions

@@ -50,7 +50,7 @@ from domain.matching import DemandSet
 from domain.pipeline import Pipeline
 from domain.release import ReleasePlan
 from workers.registry import WORKFLOWS
-from workers.sandbox import shared, strict
+from workers.sandbox import shared
 from workflows.approval import CastVote, OverrideApproval, Reassign, ReceiptQuery, Withdraw
 from workflows.deployment import DeploymentEnd, DeploymentWorkflow
 from workflows.release import ReleaseEnd, ReleaseInput, ReleaseWorkflow
@@ -284,7 +284,7 @@ class World:
                     queues.ask_for_turn,
                     queues.still_open,
                 ],
-                workflow_runner=shared() if not max_cached_workflows else strict(),
+                workflow_runner=shared(),
                 workflow_failure_exception_types=[Exception],
                 max_cached_workflows=max_cached_workflows,
             )
