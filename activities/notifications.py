@@ -229,7 +229,7 @@ class Notifications:
             return self._letters.approval_wanted(ask, person, link, delivery_id)
 
         async with heartbeating():
-            if await self._deliveries.is_decided(ask.approval_id):
+            if activity.info().attempt > 1 and await self._deliveries.is_decided(ask.approval_id):
                 return MailReport()
             await self._mail(ask.approval_id, ask.delivery_kind, ask.members, write)
             return MailReport(refused=await self._deliveries.refused(ask.approval_id, ask.members))
