@@ -170,7 +170,8 @@ class ApprovalWorld:
         """Let a release worker work, made as its own process makes it."""
         assert self._worker is None
         self._workers_database = Database(self.settings.database_url)
-        self._worker = await release_worker._worker(self.settings, self._workers_database)
+        activities = release_worker._activities(self.settings, self._workers_database)
+        self._worker = await release_worker._worker(self.settings, self._workers_database, activities)
         await self._worker.__aenter__()
 
     async def stop_worker(self) -> None:
