@@ -192,7 +192,7 @@ async def test_approvals_are_rewritten_in_batches_each_of_them_once(empty_url):
 
 async def test_rows_survive_the_way_down(grown):
     """The version before reads what it wrote; groups of its approvals are no people."""
-    await _on(grown, lambda connection: schema.downgrade(connection, "-1"))
+    await _on(grown, lambda connection: schema.downgrade(connection, "0001"))
 
     def look(connection: Connection) -> tuple[object, list[str]]:
         approval = connection.execute(text("SELECT approval FROM approvals")).scalar_one()
