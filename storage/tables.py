@@ -64,8 +64,11 @@ class ReleaseRow(Table):
     requested_by: Mapped[str] = mapped_column(String(320))
     created_at: Mapped[datetime] = mapped_column(index=True)
     started_at: Mapped[datetime | None] = mapped_column(doc="When its workflow was first seen started.")
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None] = mapped_column(index=True)
     run_id: Mapped[str | None] = mapped_column(String(64), doc="Temporal run id, for the link to its UI.")
+    kept_by: Mapped[str | None] = mapped_column(String(320), doc="Who said that its logs are kept for ever.")
+    logs_removed_at: Mapped[datetime | None] = mapped_column(doc="When the logs of all that had ended were removed.")
+    logs_kept_days: Mapped[int | None] = mapped_column(doc="How many days they had been kept then.")
     __table_args__ = (UniqueConstraint("pipeline", "number"),)
 
 
@@ -217,13 +220,19 @@ class StepRunRow(Table):
 
 
 class LogChunkRow(Table):
-    """Bytes of a step run's log, from ``offset`` on; chunks neither overlap nor leave gaps."""
+    """Bytes of a step run's log, from ``offset`` on; chunks neither overlap nor leave gaps.
+
+    ``lines`` counts its line feeds, ``lines_before`` those of the chunks before it.
+    """
 
     __tablename__ = "log_chunks"
     run_id: Mapped[str] = mapped_column(String(270), primary_key=True)
     offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
     size: Mapped[int]
+    lines: Mapped[int] = mapped_column(default=0, server_default="0")
+    lines_before: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    __table_args__ = (Index("ix_log_chunks_by_line", "run_id", "lines_before", "offset"),)
 
 
 class ManifestRow(Table):
