@@ -17,7 +17,10 @@ from domain.ids import Slug
 
 VARIABLE_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$"
 ENVIRONMENT_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
-DEMAND_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?$"
+DEMAND_PATTERN = (
+    r"^(!?[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?"
+    r"|[A-Za-z0-9][A-Za-z0-9._-]{0,62}>=[0-9]{1,9}(\.[0-9]{1,9}){0,4})$"
+)
 HREF_PATTERN = r"^https?://[^\s@]+$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 ABSOLUTE_PATH_PATTERN = r"^/"
@@ -186,7 +189,7 @@ class Job(Frozen):
     job: Slug = Field(description="Name of the job, unique in its stage.")
     pool: Slug = Field(default="default", description="The pool whose agents may take the job.")
     demands: tuple[Demand, ...] = Field(
-        default=(), description="Capabilities the agent must have: docker, or os=linux."
+        default=(), description="Capabilities the agent must have: docker, os=linux, python3>=3.10; or must not: !gpu."
     )
     condition: Condition = Field(
         default=Condition.SUCCEEDED, description="Whether it runs, by how the jobs before it ended."

@@ -45,7 +45,13 @@ durations = st.builds(
 )
 people = st.builds(lambda name: f"{name}@example.com", st.text(_ALPHANUMERIC, min_size=1, max_size=4))
 approvers = st.one_of(people, slugs.map(lambda name: f"group:{name}")).map(str.lower)
-demands = st.one_of(slugs, st.builds(lambda name, value: f"{name}={value}", slugs, slugs))
+version_numbers = st.lists(st.integers(0, 12).map(str), min_size=1, max_size=3).map(".".join)
+_wanted = st.one_of(slugs, st.builds(lambda name, value: f"{name}={value}", slugs, slugs))
+demands = st.one_of(
+    _wanted,
+    _wanted.map(lambda wanted: f"!{wanted}"),
+    st.builds(lambda name, version: f"{name}>={version}", slugs, version_numbers),
+)
 
 sources = st.one_of(
     st.builds(lambda s: {"jenkins": s}, st.builds(JenkinsSource, server=slugs, job=some_texts)),
