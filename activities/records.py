@@ -13,6 +13,7 @@ from temporalio import activity
 from domain.approval import Approval
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
+from domain.intervention import Intervention
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 
 
@@ -110,6 +111,7 @@ class StepFact(Frozen):
     log_sha256: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    intervention: Intervention | None = None
 
 
 class Event(Frozen):

@@ -10,6 +10,7 @@ from domain.approval import Moment, Receipt, Verdict, Vote, describe
 from domain.conditions import should_run
 from domain.frozen import Frozen
 from domain.ids import DeploymentId
+from domain.intervention import DecisionReceipt
 from domain.person import Requester
 from domain.pipeline import Checks
 from domain.release import ReleasePlan, with_change
@@ -23,6 +24,7 @@ from workflows.approval import (
     ReceiptQuery,
     Withdraw,
 )
+from workflows.intervention import DecideIntervention, DecisionQuery, Interventions
 from workflows.job import JobRun
 from workflows.recording import Recorder
 from workflows.stopping import CancelRequest, Stop, to_the_end
@@ -86,6 +88,7 @@ class DeploymentWorkflow:
         self._stop = Stop()
         requester = Requester(name=given.requested_by, addresses=given.requester_addresses)
         self._approvals = Approvals(given.id, requester, self._recorder, self._stop, self._waiting)
+        self._interventions = Interventions(given.id, self._recorder, self._stop, self._jobs_stand)
         self._has_begun = False
         self._turn = Turn(given.plan, self._stage, given.id, self._stop, self._waits)
         self._job: JobRun | None = None
@@ -161,6 +164,7 @@ class DeploymentWorkflow:
                 requested_by=self._given.requested_by,
                 recorder=self._recorder,
                 stop=self._stop,
+                interventions=self._interventions,
             )
             wanted = should_run(job.condition, finished) and not self._stop.is_asked
             finished.append(await self._job.run() if wanted else await self._job.skip())
@@ -173,6 +177,11 @@ class DeploymentWorkflow:
         """Show what is waited for, and give the facts of it."""
         self._recorder.show(StageStatus.WAITING, sentence)
         return self._facts(StageStatus.WAITING, waiting_for=sentence)
+
+    def _jobs_stand(self, waiting_for: str) -> tuple[DeploymentFact, StageFact]:
+        """Waiting for this, or, for nothing, under way; shown, and as facts."""
+        self._recorder.show(StageStatus.IN_PROGRESS, waiting_for)
+        return self._facts(StageStatus.IN_PROGRESS, waiting_for=waiting_for)
 
     async def _ended(self, end: DeploymentEnd) -> None:
         self._recorder.show(end.status, end.reason)
@@ -231,6 +240,14 @@ class DeploymentWorkflow:
     @workflow.query(description="What became of what a person did to an approval.")
     def receipt(self, query: ReceiptQuery) -> Receipt | None:
         return self._approvals.receipt(query)
+
+    @workflow.signal(description="Somebody decides how the job goes on.")
+    def decide(self, message: DecideIntervention) -> None:
+        self._interventions.decide(message)
+
+    @workflow.query(description="What became of what a person decided about a step.")
+    def decision_receipt(self, query: DecisionQuery) -> DecisionReceipt | None:
+        return self._interventions.receipt(query)
 
     @workflow.signal(description="An agent holds the job.")
     def agent_ready(self, ready: AgentReady) -> None:

@@ -1,5 +1,10 @@
-"""One job of a deployment: find an agent, download the artifacts, run the steps there, give the agent back."""
+"""One job of a deployment: find an agent, download the artifacts, run the steps there, give the agent back.
 
+Where an agent is lost, or nobody saw how a step ended, the job's ``on_agent_lost`` says how it goes on: it fails,
+people are asked, or it starts anew on another agent, which then holds it under another lease.
+"""
+
+from collections import Counter
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -10,12 +15,14 @@ from activities.agents import Agents
 from activities.records import JobFact, StepFact
 from domain.conditions import should_run
 from domain.ids import DeploymentId, job_id, step_run_id
+from domain.intervention import Cause, Intervention, Remedy
 from domain.matching import DemandSet
-from domain.pipeline import Job, Stage, Step
+from domain.pipeline import AgentLost, Job, OnFailure, Stage, Step
 from domain.release import ReleasePlan
 from domain.status import RunStatus, worst_run
 from domain.variables import environment_name, of_stage, predefined
 from workflows.abandoned import let_go
+from workflows.intervention import Interventions
 from workflows.lease import AgentLease, LeaseTerms, NoAgent
 from workflows.options import (
     AGENT_STOPS_WITHIN,
@@ -37,6 +44,7 @@ _OUTCOMES = {
 }
 DOWNLOAD_TITLE = "Download artifacts"
 _TIME_IS_UP = "the job's time is up"
+_MOST_RESTARTS = 3
 
 
 class JobRun:
@@ -52,6 +60,7 @@ class JobRun:
         requested_by: str,
         recorder: Recorder,
         stop: Stop,
+        interventions: Interventions,
     ) -> None:
         self._plan = plan
         self._stage = stage
@@ -59,23 +68,18 @@ class JobRun:
         self._job: Job = stage.jobs[position]
         self._recorder = recorder
         self._stop = stop
+        self._interventions = interventions
         self._demands = DemandSet.of(self._job.pool, self._job.demands)
         self._id = job_id(deployment, self._job.job)
         self._variables = of_stage(plan, stage)
         self._predefined = predefined(plan, deployment, self._job.job, requested_by)
         self._deadline: datetime | None = None
         self._finished: list[RunStatus] = []
-        self._lease = AgentLease(
-            LeaseTerms(
-                lease_id=f"{self._id}@{workflow.info().run_id[:8]}",
-                job_id=self._id,
-                queue=self._demands.queue,
-                title=self._job.job,
-                wait_for_agent=self._job.wait_for_agent,
-                rejoin=self._job.rejoin,
-            ),
-            stop,
-        )
+        self._tried: Counter[int] = Counter()
+        self._restarts = 0
+        self._goes_elsewhere = False
+        self._leases = 0
+        self._lease = self._new_lease()
         self._fact = JobFact(
             job_id=self._id,
             deployment=str(deployment),
@@ -92,12 +96,33 @@ class JobRun:
 
     async def run(self) -> RunStatus:
         """Run the job to its end; every outcome is a status."""
-        await self._find_agent()
-        try:
-            async with self._lease:
-                return await self._ended(await self._run_held())
-        except NoAgent as absence:
-            return await self._ended(RunStatus.FAILED, str(absence))
+        while True:
+            await self._find_agent()
+            try:
+                async with self._lease:
+                    status = await self._run_held()
+                    if not self._goes_elsewhere:
+                        return await self._ended(status)
+            except NoAgent as absence:
+                return await self._ended(RunStatus.FAILED, str(absence))
+            self._goes_elsewhere = False
+            self._lease = self._new_lease()
+
+    def _new_lease(self) -> AgentLease:
+        self._leases += 1
+        number = f"-{self._leases}" if self._leases > 1 else ""
+        return AgentLease(
+            LeaseTerms(
+                lease_id=f"{self._id}@{workflow.info().run_id[:8]}{number}",
+                job_id=self._id,
+                queue=self._demands.queue,
+                title=f"{self._job.job}{number}",
+                wait_for_agent=self._job.wait_for_agent,
+                rejoin=self._job.rejoin,
+                priority=self._job.priority,
+            ),
+            self._stop,
+        )
 
     async def skip(self) -> RunStatus:
         """Leave the job out because its condition does not hold."""
@@ -120,25 +145,31 @@ class JobRun:
         if self._stop.is_asked:
             return RunStatus.CANCELED
         now = workflow.now()
-        self._deadline = now + self._job.timeout if self._job.timeout else None
+        if self._deadline is None and self._job.timeout:
+            self._deadline = now + self._job.timeout
         update = {"status": RunStatus.RUNNING, "agent": self._lease.agent, "lease_id": self._lease.lease_id}
-        self._fact = self._fact.model_copy(update={**update, "started_at": now, "waiting_for": ""})
+        started_at = self._fact.started_at or now
+        self._fact = self._fact.model_copy(update={**update, "started_at": started_at, "waiting_for": ""})
         self._recorder.note(self._fact)
-        if not await self._downloaded():
-            return self._finished[-1]
-        for number, step in enumerate(self._job.steps, start=1):
+        downloaded = await self._downloaded()
+        if downloaded != RunStatus.SUCCEEDED:
+            return downloaded
+        while len(self._finished) < len(self._job.steps) and not self._goes_elsewhere:
             if self._stop.is_asked:
                 return RunStatus.CANCELED
-            self._finished.append(await self._step(number, step))
+            number = len(self._finished) + 1
+            status = await self._step(number, self._job.steps[number - 1])
+            if status is not None:
+                self._finished.append(status)
         return worst_run(self._finished)
 
-    async def _downloaded(self) -> bool:
+    async def _downloaded(self) -> RunStatus:
         wanted = self._job.download
         pins = tuple(pin for pin in self._plan.artifacts if wanted == "all" or pin.alias in wanted)
         if not pins or wanted == "none":
-            return True
+            return RunStatus.SUCCEEDED
         unpack = tuple(alias for alias, artifact in self._plan.pipeline.artifacts.items() if artifact.unpack)
-        fact = self._step_fact(0, 1, DOWNLOAD_TITLE)
+        fact = self._next_try(0, DOWNLOAD_TITLE)
         await self._started(fact)
         download = workflow.start_activity_method(
             AgentJob.download_artifacts,
@@ -149,36 +180,92 @@ class JobRun:
             retry_policy=DOWNLOAD_RETRY,
             summary=", ".join(f"{pin.alias} {pin.version}" for pin in pins)[:200],
         )
-        status = await self._outcome(fact, download, DOWNLOAD_TIMEOUT)
-        self._finished.append(status)
-        return status == RunStatus.SUCCEEDED
+        ended = await self._outcome(fact, download, DOWNLOAD_TIMEOUT)
+        if ended.status == RunStatus.UNKNOWN and self._job.on_agent_lost != AgentLost.FAIL:
+            self._restart()  # a download does nothing that may not be done twice
+        return ended.status
 
-    async def _step(self, number: int, step: Step) -> RunStatus:
+    async def _step(self, number: int, step: Step) -> RunStatus | None:
+        """How the step ended; None when it is still to run, on another agent."""
         if not step.enabled or not should_run(step.condition, self._finished):
             why = f"its condition is {step.condition}" if step.enabled else "it is not enabled"
             return self._left_out(number, step, why, RunStatus.SKIPPED)
         if (over := self._why_over) is not None:
             return self._left_out(number, step, over, RunStatus.TIMED_OUT if self._is_late else RunStatus.FAILED)
-        status = await self._tries(number, step)
-        if status.is_failure and step.continue_on_error and self._why_over is None:
-            return RunStatus.PARTIALLY_SUCCEEDED
-        return status
+        ended = await self._tries(number, step)
+        while (remedy := await self._remedy(ended, step)) == Remedy.RETRY and not self._must_move:
+            ended = await self._tries(number, step)
+        return self._remedied(ended, step, remedy)
 
-    async def _tries(self, number: int, step: Step) -> RunStatus:
-        status = await self._try(number, 1, step)
+    async def _tries(self, number: int, step: Step) -> StepFact:
+        """As often as the author says, until it succeeds."""
+        ended = await self._try(number, step)
         for again in range(step.retries):
-            if not status.is_failure or self._why_over is not None:
+            if not ended.status.is_failure or self._why_over is not None:
                 break
             await self._pause(step, again + 1)
             if self._stop.is_asked:
-                return RunStatus.CANCELED
+                return ended.model_copy(update={"status": RunStatus.CANCELED})
             if self._why_over is None:
-                status = await self._try(number, again + 2, step)
-        return status
+                ended = await self._try(number, step)
+        return ended
+
+    async def _remedy(self, ended: StepFact, step: Step) -> Remedy | None:
+        """What the author, or a person, wants done about how a step ended; None where it stands as it is."""
+        lost = self._job.on_agent_lost
+        if self._stop.is_asked or self._is_late:
+            return None
+        if ended.status == RunStatus.UNKNOWN:
+            if lost == AgentLost.ASK or (step.on_failure == OnFailure.ASK and self._lease.lost is None):
+                return await self._ask(
+                    ended, Cause.UNKNOWN_OUTCOME, f"{ended.reason}; did {step.title} run to its end?"
+                )
+            return Remedy.RETRY if lost == AgentLost.RESTART and self._restart() else None
+        if ended.status.is_failure and step.on_failure == OnFailure.ASK:
+            return await self._ask(
+                ended, Cause.FAILED_STEP, f"{step.title} {ended.status}: {ended.reason or 'run again?'}"
+            )
+        return None
+
+    def _remedied(self, ended: StepFact, step: Step, remedy: Remedy | None) -> RunStatus | None:
+        """What the end of a step means for the job, with what was decided about it."""
+        if remedy not in {None, Remedy.FAIL} and self._must_move and self._job.on_agent_lost != AgentLost.FAIL:
+            self._goes_elsewhere = True
+        if remedy == Remedy.RETRY:
+            return None if self._goes_elsewhere else ended.status
+        if remedy == Remedy.IT_RAN:
+            return RunStatus.SUCCEEDED
+        if remedy == Remedy.SKIP:
+            return RunStatus.PARTIALLY_SUCCEEDED
+        if ended.status.is_failure and step.continue_on_error and self._why_over is None:
+            return RunStatus.PARTIALLY_SUCCEEDED
+        return ended.status
+
+    @property
+    def _must_move(self) -> bool:
+        return self._goes_elsewhere or self._lease.lost is not None
+
+    def _restart(self) -> bool:
+        """Begin anew with the first step, on any agent; not without end."""
+        if self._restarts >= _MOST_RESTARTS:
+            return False
+        self._restarts += 1
+        self._goes_elsewhere = True
+        self._finished.clear()
+        return True
+
+    async def _ask(self, ended: StepFact, cause: Cause, question: str) -> Remedy:
+        """People are asked; the time they take is not the job's."""
+        now = workflow.now()
+        asked = Intervention(cause=cause, question=question, asked_at=now, expires_at=now + self._job.ask_timeout)
+        remedy = await self._interventions.ask(ended, asked)
+        if self._deadline is not None:
+            self._deadline += workflow.now() - now
+        return remedy
 
     def _left_out(self, number: int, step: Step, why: str, means: RunStatus) -> RunStatus:
         """Record a step that does not run; what that ``means`` for the job depends on why."""
-        fact = self._step_fact(number, 1, step.title)
+        fact = self._next_try(number, step.title)
         self._recorder.note(fact.model_copy(update={"status": RunStatus.SKIPPED, "reason": why}))
         return means
 
@@ -201,9 +288,9 @@ class JobRun:
         except TimeoutError:
             return
 
-    async def _try(self, number: int, try_number: int, step: Step) -> RunStatus:
+    async def _try(self, number: int, step: Step) -> StepFact:
         names = {environment_name(name): self._variables.secrets[name] for name in step.secrets}
-        fact = self._step_fact(number, try_number, step.title).model_copy(update={"secrets": names})
+        fact = self._next_try(number, step.title).model_copy(update={"secrets": names})
         await self._started(fact)
         running = workflow.start_activity_method(
             AgentJob.run_step,
@@ -219,7 +306,7 @@ class JobRun:
                 secrets=names,
             ),
             task_queue=self._lease.queue,
-            activity_id=f"{self._job.job}-{number}-try-{try_number}",
+            activity_id=f"{self._job.job}-{number}-try-{fact.try_number}",
             start_to_close_timeout=step.timeout + STEP_SLACK,
             heartbeat_timeout=STEP_HEARTBEAT,
             retry_policy=STEP_RETRY,
@@ -231,9 +318,7 @@ class JobRun:
         plain = {environment_name(name): value for name, value in self._variables.plain.items()}
         return self._predefined | plain | step.environment
 
-    async def _outcome(
-        self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], at_most: timedelta
-    ) -> RunStatus:
+    async def _outcome(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], at_most: timedelta) -> StepFact:
         """Wait for a run to end, or end it: because the agent is lost, the job's time is up, or a stop is asked."""
         let_go(running)
         left = min(at_most, self._deadline - workflow.now()) if self._deadline else at_most
@@ -253,7 +338,7 @@ class JobRun:
             return self._told(fact, running)
         return await self._cut_short(fact, running, why)
 
-    async def _cut_short(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], why: RunStatus) -> RunStatus:
+    async def _cut_short(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], why: RunStatus) -> StepFact:
         """Kill the step and wait until the agent says it is dead."""
         await self._lease.cancel_step(fact.run_id)
         ended = await self._stop.wait_regardless(
@@ -273,7 +358,7 @@ class JobRun:
         running: workflow.ActivityHandle[StepEnd],
         cut_short: RunStatus | None = None,
         reason: str = "",
-    ) -> RunStatus:
+    ) -> StepFact:
         """Record how the agent says the run ended."""
         error = running.exception()
         if error is not None:
@@ -292,19 +377,22 @@ class JobRun:
             "started_at": end.started_at,
             "finished_at": end.finished_at,
         }
-        self._recorder.note(fact.model_copy(update=told))
-        return status
+        ended = fact.model_copy(update=told)
+        self._recorder.note(ended)
+        return ended
 
     async def _started(self, fact: StepFact) -> None:
         self._recorder.show("in progress", f"{fact.title} on {self._lease.agent}")
         await self._recorder.record(fact.model_copy(update={"status": RunStatus.RUNNING, "started_at": workflow.now()}))
 
-    def _run_ended(self, fact: StepFact, status: RunStatus, reason: str) -> RunStatus:
-        update = {"status": status, "reason": reason, "finished_at": workflow.now()}
-        self._recorder.note(fact.model_copy(update=update))
-        return status
+    def _run_ended(self, fact: StepFact, status: RunStatus, reason: str) -> StepFact:
+        ended = fact.model_copy(update={"status": status, "reason": reason, "finished_at": workflow.now()})
+        self._recorder.note(ended)
+        return ended
 
-    def _step_fact(self, step: int, try_number: int, title: str) -> StepFact:
+    def _next_try(self, step: int, title: str) -> StepFact:
+        self._tried[step] += 1
+        try_number = self._tried[step]
         return StepFact(
             run_id=step_run_id(self._id, step, try_number),
             job_id=self._id,

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from temporalio import workflow
+from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
@@ -33,6 +34,7 @@ class LeaseTerms(Frozen):
     title: str
     wait_for_agent: timedelta | None
     rejoin: timedelta
+    priority: int
 
 
 class NoAgent(Exception):  # noqa: N818  reads as what happened
@@ -153,6 +155,7 @@ class AgentLease:
             heartbeat_timeout=HOLD_HEARTBEAT,
             retry_policy=HOLD_RETRY,
             cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
+            priority=Priority(priority_key=self._terms.priority),
             summary=f"hold an agent of {queue} for {self._terms.title}",
         )
         self._hold = hold
