@@ -6,7 +6,7 @@ Every variable may also be given as a file of the same name in ``/run/secrets``.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -60,4 +60,7 @@ class AgentSettings(BaseSettings):
     agent_slots: int = Field(default=1, ge=1, le=256)
     agent_labels: str = Field(default="", description="Own capabilities, comma-separated: gpu,region=eu.")
     agent_enrolment_token: SecretStr | None = None
+    agent_log_limit: ByteSize = Field(
+        default=ByteSize(2 * 2**30), ge=1024, description="Of each step's log; what a step prints beyond it is dropped."
+    )
     log_format: Literal["json", "text"] = "json"

@@ -43,6 +43,7 @@ class AgentOptions(Frozen):
     version: str = ""
     enrolment_token: SecretStr | None = None
     inherited: Mapping[str, str] = {}
+    log_limit: int | None = None
 
 
 async def run_agent(options: AgentOptions, connect: Connect, open_source: SourceOpener, drain: asyncio.Event) -> None:
@@ -78,6 +79,7 @@ class _Agent:
             secrets=api,
             shipper=shipper,
             inherited=options.inherited,
+            log_limit=options.log_limit,
         )
         self._downloads = ArtifactDownloads(
             state=state, leases=self._leases, lists=api, shipper=shipper, open_source=open_source

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from activities.agent_job import StepEnd, StepOutcome
 from agent.process_tree import boot_id, marked, send
-from agent.runner import LogFile, write_durably
+from agent.runner import REFUSED, STARTED, LogFile, write_durably
 from agent.safe_names import folder_name
 from domain.frozen import Frozen
 
@@ -105,8 +105,10 @@ class RunFolder:
             env={"PATH": os.defpath},
         )
         word, _ = await process.communicate(json.dumps(spec).encode())
-        if not word:
-            raise RunnerDidNotStart(f"the step runner could not be started in {self.path}")
+        told = word.decode(errors="replace")
+        if told not in {STARTED, REFUSED}:
+            why = told or "it ended at once"
+            raise RunnerDidNotStart(f"the step runner could not be started in {self.path}: {why}")
 
     async def ended(self) -> StepEnd:
         """Wait for the end of a run that was started. A runner that died without one leaves it unknown."""
@@ -132,10 +134,12 @@ class RunFolder:
 
     def cancel(self) -> None:
         """Make the run end as canceled; also one that has not started yet."""
-        (self.path / "cancel").touch()
-        if self.was_started and self.end() is None and self.runner_lives():
-            with suppress(ProcessLookupError):
-                os.kill(self._started().pid, signal.SIGTERM)
+        try:
+            (self.path / "cancel").touch()
+        finally:  # on a full disk, too
+            if self.was_started and self.end() is None and self.runner_lives():
+                with suppress(ProcessLookupError):
+                    os.kill(self._started().pid, signal.SIGTERM)
 
     def write_end(self, end: StepEnd) -> StepEnd:
         write_durably(self.path / "exit", end.model_dump(mode="json"))

@@ -5,6 +5,7 @@ that no secret stands in an argument or on the disk. In the run's folder it keep
 
 * ``lock``: locked while the runner lives,
 * ``started``: written, and on the disk, before the step starts; a run that has it is never started again,
+* ``spare``: room kept for ``exit`` on a disk that the step fills,
 * ``log``: the step's output, masked,
 * ``exit``: how it ended, put there whole at the very end.
 
@@ -39,12 +40,14 @@ _PIECE = 256 * 1024
 _EOF_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _ENDING_TICK_SECONDS = 0.05
-_COULD_NOT_START = 127
+COULD_NOT_START = 127
+_LONGEST_WORD = 500
+_SPARE = 64 * 1024
 _F_SETPIPE_SZ = 1031
 
 
 def main(folder: Path) -> int:
-    """Start the run described on standard input and detach; say ``started`` or ``refused`` on standard output."""
+    """Start the run described on standard input and detach; say ``started``, ``refused`` or why not."""
     folder, spec = folder.absolute(), json.load(sys.stdin.buffer)
     told, tell = os.pipe()
     if os.fork() == 0:
@@ -55,7 +58,7 @@ def main(folder: Path) -> int:
         finally:
             os._exit(0)
     os.close(tell)
-    word = os.read(told, 100)
+    word = os.read(told, _LONGEST_WORD)
     sys.stdout.buffer.write(word)
     return 0 if word else 1
 
@@ -76,8 +79,12 @@ def _run_detached(folder: Path, spec: dict[str, Any], tell: int) -> None:
         return
     hide_memory()
     adopt_orphans()
-    run = Run(folder, spec)
-    run.announce()
+    try:
+        run = Run(folder, spec)
+        run.announce()
+    except OSError as error:  # most likely a full disk: nothing has run, and it may be tried again
+        os.write(tell, _plain(error).encode()[:_LONGEST_WORD])
+        return
     os.write(tell, STARTED.encode())
     os.close(tell)
     run.to_the_end()
@@ -92,7 +99,7 @@ class Run:
         self._masker = Masker(spec["secrets"])
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
-        self._log = LogFile(folder / "log")
+        self._log = LogFile(folder / "log", spec.get("log_limit"))
         self._cancel_asked = False
         self._outcome = EXITED
         self._reason = ""
@@ -108,6 +115,7 @@ class Run:
     def announce(self) -> None:
         """Make it known, for good, that this run was started."""
         told = {"pid": os.getpid(), "boot_id": boot_id(), "started_at": self._started_at.isoformat()}
+        (self._folder / "spare").write_bytes(bytes(_SPARE))
         write_durably(self._folder / "started", told)
 
     def to_the_end(self) -> None:
@@ -133,10 +141,17 @@ class Run:
         except (OSError, ValueError) as error:
             self._reason = f"the step could not be started: {_plain(error)}"
             self._log.write(self._masker.feed(f"{self._reason}\n".encode()) + self._masker.flush())
-            return _COULD_NOT_START
+            return COULD_NOT_START
         self._pump(output)
         self._log.write(self._masker.flush())
-        return None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        return self._exit_code()
+
+    def _exit_code(self) -> int | None:
+        if self._status is None:
+            return None
+        if os.WIFSIGNALED(self._status):
+            self._reason = self._reason or f"killed by {_signal_name(os.WTERMSIG(self._status))}"
+        return os.waitstatus_to_exitcode(self._status)
 
     def _start(self) -> int:
         output, write_end = os.pipe2(os.O_CLOEXEC)
@@ -243,7 +258,7 @@ class Run:
         end = {
             "outcome": self._outcome,
             "exit_code": code,
-            "reason": self._log.trouble or self._reason,
+            "reason": "; ".join(filter(None, (self._reason, self._log.trouble))),
             "log_size": self._log.size,
             "log_sha256": self._log.sha256,
             "started_at": self._started_at.isoformat(),
@@ -254,15 +269,25 @@ class Run:
             try:
                 write_durably(self._folder / "exit", end)
             except OSError:  # a full disk: as long as we live, the run is not lost
-                time.sleep(1)
+                self._make_room()
             else:
                 return
 
+    def _make_room(self) -> None:
+        try:
+            (self._folder / "spare").unlink()
+        except OSError:
+            time.sleep(1)
+
 
 class LogFile:
-    """What the step printed. On a disk that takes no more the step goes on and its log says where it breaks off."""
+    """What the step printed. On a disk that takes no more, and at the limit, it breaks off, and the step goes on.
 
-    def __init__(self, path: Path) -> None:
+    The limit is passed by one last line that says so.
+    """
+
+    def __init__(self, path: Path, limit: int | None = None) -> None:
+        self._limit = limit
         self._digest = hashlib.sha256()
         self.size = 0
         self.trouble = ""
@@ -275,6 +300,14 @@ class LogFile:
         return self._digest.hexdigest()
 
     def write(self, piece: bytes) -> None:
+        if self._limit is None or self.size + len(piece) <= self._limit:
+            self._append(piece)
+        elif not self.trouble:
+            why = f"the log breaks off: it may have {_size(self._limit)}"
+            self._append(piece[: max(0, self._limit - self.size)] + f"\n[{why}]\n".encode())
+            self.trouble = self.trouble or why
+
+    def _append(self, piece: bytes) -> None:
         left = memoryview(piece)
         while left and not self.trouble:
             try:
@@ -319,6 +352,20 @@ def _plain(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return type(error).__name__
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"signal {number} ({signal.Signals(number).name})"
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
+
+
+def _size(limit: int) -> str:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if limit >= factor:
+            return f"{limit / factor:.3g} {unit}"
+    return f"{limit} bytes"
 
 
 def _drain(wake: int) -> None:

@@ -1,19 +1,23 @@
 """Runs of steps: see to it that a run has happened, once, and that the server has its whole log."""
 
 import asyncio
+import hashlib
 import signal
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
-from activities.agent_job import CancelStep, RunStep, StepEnd
+from activities.agent_job import CancelStep, RunStep, StepEnd, StepOutcome
 from agent.api_client import ApiRefused, ApiUnreachable
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
 from agent.process_tree import marked, send
-from agent.run_folder import LEASE_MARK, RunFolder, RunLabel
+from agent.run_folder import LEASE_MARK, RunFolder, RunLabel, RunnerDidNotStart
 from agent.run_table import RunTable
+from agent.runner import COULD_NOT_START
 from agent.state_folder import StateFolder
 from agent.step_environment import command_for, environment_of
 
@@ -21,6 +25,7 @@ _log = structlog.get_logger("slipway.agent")
 _ASK_AGAIN_SECONDS = 1.0
 _LOGS_ARE_SENT_WITHIN = 10.0
 _GRACE_SECONDS = 5.0
+_START_WITHIN_SECONDS = 30.0
 _KILLS = 20
 _BETWEEN_KILLS_SECONDS = 0.05
 
@@ -46,6 +51,8 @@ class DetachedStepRuns:
         shipper: LogShipper,
         inherited: Mapping[str, str],
         grace_seconds: float = _GRACE_SECONDS,
+        start_within_seconds: float = _START_WITHIN_SECONDS,
+        log_limit: int | None = None,
     ) -> None:
         self._agent = agent
         self._state = state
@@ -54,6 +61,8 @@ class DetachedStepRuns:
         self._shipper = shipper
         self._inherited = inherited
         self._grace_seconds = grace_seconds
+        self._start_within_seconds = start_within_seconds
+        self._log_limit = log_limit
         self._under_way = RunTable()
 
     async def run(self, request: RunStep) -> StepEnd:
@@ -77,10 +86,27 @@ class DetachedStepRuns:
             self._state.discard(run.path)
 
     async def _run(self, request: RunStep, lease: Lease) -> StepEnd:
+        give_up_at = time.monotonic() + self._start_within_seconds
+        while True:
+            try:
+                folder = await self._started(request, lease)
+            except (OSError, RunnerDidNotStart) as trouble:
+                _log.warning("step not started", run=request.run_id, trouble=str(trouble))
+                if time.monotonic() > give_up_at:
+                    return _never_started(trouble)
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            else:
+                return await self._see_to_the_end(folder, request.run_id)
+
+    async def _started(self, request: RunStep, lease: Lease) -> RunFolder:
         folder = self._folder(request.run_id, request.lease_id)
-        if not folder.was_started and folder.end() is None:
-            await self._start(folder, request, lease)
-        return await self._see_to_the_end(folder, request.run_id)
+        try:
+            if not folder.was_started and folder.end() is None:
+                await self._start(folder, request, lease)
+        except (OSError, RunnerDidNotStart):
+            if not folder.was_started:
+                raise
+        return folder
 
     async def _start(self, folder: RunFolder, request: RunStep, lease: Lease) -> None:
         workspace = lease.workspace.resolve()
@@ -103,6 +129,7 @@ class DetachedStepRuns:
             "secrets": sorted(values.values()),
             "timeout": request.timeout.total_seconds(),
             "grace": self._grace_seconds,
+            "log_limit": self._log_limit,
         }
         await folder.start(spec)
         _log.info("step started", run=request.run_id)
@@ -143,6 +170,20 @@ class DetachedStepRuns:
 
     def _folder(self, run_id: str, lease_id: str) -> RunFolder:
         return RunFolder.of(self._state.runs, RunLabel(run_id=run_id, lease_id=lease_id))
+
+
+def _never_started(trouble: Exception) -> StepEnd:
+    """Told, and not written down: most likely the disk takes nothing."""
+    why = trouble.strerror if isinstance(trouble, OSError) and trouble.strerror else str(trouble)
+    now = datetime.now(UTC)
+    return StepEnd(
+        outcome=StepOutcome.EXITED,
+        exit_code=COULD_NOT_START,
+        reason=f"the step could not be started: {why}",
+        log_sha256=hashlib.sha256().hexdigest(),
+        started_at=now,
+        finished_at=now,
+    )
 
 
 async def _kill_marked(mark: str) -> None:

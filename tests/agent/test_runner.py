@@ -11,48 +11,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from fakes.step_runner import SECRET, Runner
 
-from activities.agent_job import StepEnd, StepOutcome
-from agent.process_tree import boot_id, marked
-from agent.run_folder import RUN_MARK, RunFolder, RunLabel
+from activities.agent_job import StepOutcome
+from agent.process_tree import boot_id
 from agent.state_folder import StateFolder
 
 Eventually = Callable[..., Awaitable[None]]
 PROJECT = Path(__file__).parents[2]
-SECRET = "hunter22-and-more"
-
-
-class Runner:
-    """Starts steps in run folders of one state folder."""
-
-    def __init__(self, state: StateFolder, lease_id: str) -> None:
-        self._state = state
-        self.lease_id = lease_id
-        self.mark = f"{RUN_MARK}={lease_id}"
-
-    def folder(self, name: str = "1/1") -> RunFolder:
-        return RunFolder.of(self._state.runs, RunLabel(run_id=f"{self.lease_id}/{name}", lease_id=self.lease_id))
-
-    def spec(self, script: str, **more: object) -> dict[str, object]:
-        return {
-            "argv": ["sh", "-ec", script],
-            "cwd": str(self._state.path),
-            "environment": {"PATH": os.environ["PATH"], RUN_MARK: self.lease_id, "SLIPWAY_LEASE": self.lease_id},
-            "secrets": [SECRET],
-            "timeout": 20.0,
-            "grace": 0.5,
-            **more,
-        }
-
-    async def run(self, script: str, **more: object) -> tuple[StepEnd, bytes]:
-        folder = self.folder()
-        await folder.start(self.spec(script, **more))
-        async with asyncio.timeout(30):
-            return await folder.ended(), folder.log.read_bytes()
-
-    def left(self) -> list[int]:
-        """Processes that still run."""
-        return marked(self.mark)
 
 
 @pytest.fixture
