@@ -147,6 +147,13 @@ class Shell(StrEnum):
     PYTHON = "python"
 
 
+class OnFailure(StrEnum):
+    """What becomes of a step that has failed for good."""
+
+    FAIL = "fail"
+    ASK = "ask"
+
+
 class Step(Frozen):
     """One command on the agent."""
 
@@ -161,6 +168,10 @@ class Step(Frozen):
     )
     continue_on_error: StrictBool = Field(
         default=False, description="A failure makes the job partially succeeded at best."
+    )
+    on_failure: OnFailure = Field(
+        default=OnFailure.FAIL,
+        description="ask: people decide whether it runs again in the same workspace, is left out, or fails.",
     )
     environment: dict[EnvironmentName, Text] = Field(
         default_factory=dict, description="Added to the environment of this step."
@@ -178,9 +189,11 @@ class Step(Frozen):
 
 
 class AgentLost(StrEnum):
-    """What becomes of a job whose agent stayed away."""
+    """What becomes of a job whose agent stayed away, or of a step whose end nobody saw."""
 
     FAIL = "fail"
+    ASK = "ask"
+    RESTART = "restart"
 
 
 class Job(Frozen):
@@ -198,8 +211,21 @@ class Job(Frozen):
     wait_for_agent: PositiveDuration | None = Field(
         default=None, description="Fail when no agent took the job within this time."
     )
-    rejoin: Duration = Field(default=timedelta(seconds=60), description="How long an agent may stay away.")
-    on_agent_lost: AgentLost = Field(default=AgentLost.FAIL, description="What becomes of the job then.")
+    priority: StrictInt = Field(
+        default=3, ge=1, le=5, description="Of jobs that wait for the same agents, 1 goes first, 5 last."
+    )
+    rejoin: Duration = Field(
+        default=timedelta(minutes=5),
+        description="How long an agent may stay away. A step that is cut off for 0.6 of it is ended.",
+    )
+    on_agent_lost: AgentLost = Field(
+        default=AgentLost.FAIL,
+        description="What becomes of the job then: it fails; people decide; or it starts anew on any agent, up to "
+        "three times, which is for jobs whose steps may run twice.",
+    )
+    ask_timeout: PositiveDuration = Field(
+        default=timedelta(days=1), description="How long people have to decide before the job fails."
+    )
     download: Literal["all", "none"] | tuple[Slug, ...] = Field(
         default="all", description="Which artifacts are downloaded before the first step: all, none, or these."
     )
