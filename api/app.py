@@ -11,6 +11,7 @@ from api import (
     agent_work,
     agents,
     approvals,
+    deployment_logs,
     deployments,
     health,
     logs,
@@ -33,7 +34,20 @@ from api.rights import require_declared_rights
 from api.services import Services
 
 _OPENAPI = f"{PREFIX}/openapi.json"
-_IN_THE_API = (releases, deployments, approvals, pipelines, agents, agent_work, logs, vault, people, tokens, outbox)
+_IN_THE_API = (
+    releases,
+    deployments,
+    deployment_logs,
+    approvals,
+    pipelines,
+    agents,
+    agent_work,
+    logs,
+    vault,
+    people,
+    tokens,
+    outbox,
+)
 
 
 def create_app(services: Services) -> FastAPI:

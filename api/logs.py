@@ -1,4 +1,4 @@
-"""Logs of step runs over HTTP: bytes from an offset, or followed live as server-sent events."""
+"""Logs of step runs over HTTP: bytes from an offset or a line on, or followed live as server-sent events."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,6 +26,7 @@ router = APIRouter(
 
 _LONGEST_ANSWER = 1024 * 1024
 _PIECE = 64 * 1024
+_MOST_LINES = 100_000
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 1.0
 _LATE_BYTES_SECONDS = 30.0
@@ -35,10 +36,20 @@ class NoSuchRun(NotFound):
     """There is no such step run (yet)."""
 
 
+Line = Annotated[
+    int | None,
+    Query(
+        ge=-LARGEST_OFFSET,
+        le=LARGEST_OFFSET,
+        description="Number of the first line, from 1, instead of an offset; -20 begins twenty lines before the end.",
+    ),
+]
+
+
 @router.get(
     "/{run_id:path}/text",
     operation_id="get_log",
-    summary="Read a log from an offset",
+    summary="Read a log from an offset, or some of its lines",
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}, "description": "The bytes, exactly as the step wrote them"}},
 )
@@ -47,14 +58,27 @@ async def get_log(
     services: ServicesHere,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=_LONGEST_ANSWER)] = _LONGEST_ANSWER,
+    from_line: Line = None,
+    lines: Annotated[int, Query(ge=1, le=_MOST_LINES)] = 1000,
 ) -> Response:
-    """At most ``limit`` bytes; the header ``X-Log-Size`` tells how many there are by now."""
+    """At most ``limit`` bytes, or whole ``lines`` of no more than so many bytes.
+
+    The headers ``X-Log-Size`` and ``X-Log-Lines`` tell how many bytes and lines there are by now, ``X-Log-Offset``
+    where these begin, and ``X-Log-First-Line`` the number of the first one, when lines were asked for.
+    """
     async with services.database.reading() as session:
         if await deployments.step_run(session, run_id) is None:
             raise NoSuchRun(f"there is no step run {run_id}")
-        data = await logs.read(session, run_id, offset, limit)
-        size = await logs.size(session, run_id)
-    return Response(data, media_type="text/plain; charset=utf-8", headers={"X-Log-Size": str(size)})
+        if from_line is None:
+            found = logs.Excerpt(0, offset, await logs.read(session, run_id, offset, limit))
+        else:
+            found = await logs.lines(session, run_id, from_line or 1, lines, limit)
+        extent = await logs.extent(session, run_id)
+    headers = {"X-Log-Size": extent.size, "X-Log-Lines": extent.lines, "X-Log-Offset": found.offset}
+    if found.first_line:
+        headers["X-Log-First-Line"] = found.first_line
+    told = {name: str(number) for name, number in headers.items()}
+    return Response(found.data, media_type="text/plain; charset=utf-8", headers=told)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 
 import httpx2
+import pytest
 from fakes.api_world import NOW, World
 from starlette.types import Message, Scope
 
@@ -68,6 +69,28 @@ async def test_a_log_is_read_byte_for_byte(world: World, viewer: httpx2.AsyncCli
     answer = await viewer.get(f"/logs/{RUN}/text?offset=300&limit=1000")
     assert (written[300:1300], "5120") == (answer.content, answer.headers["x-log-size"])
     assert b"" == (await viewer.get(f"/logs/{RUN}/text?offset=99999")).content
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "offset", "first"),
+    [
+        ("from_line=2&lines=2", b"two\nthree\n", "4", "2"),
+        ("from_line=-2", b"three\nfour", "8", "3"),
+        ("from_line=0&lines=1", b"one\n", "0", "1"),
+        ("from_line=9", b"", "18", "9"),
+        ("from_line=1&limit=9", b"one\ntwo\n", "0", "1"),
+    ],
+)
+async def test_lines_are_read_by_their_numbers(
+    world: World, viewer: httpx2.AsyncClient, query: str, text: bytes, offset: str, first: str
+) -> None:
+    """The answer tells where they are and how many there are in all."""
+    await _run(world)
+    await _write(world, b"one\ntw")
+    await _write(world, b"o\nthree\nfour")
+    answer = await viewer.get(f"/logs/{RUN}/text?{query}")
+    told = [answer.headers[f"x-log-{name}"] for name in ("lines", "size", "offset", "first-line")]
+    assert (text, ["4", "18", offset, first]) == (answer.content, told)
 
 
 async def test_a_finished_log_is_followed_to_its_end(world: World, viewer: httpx2.AsyncClient) -> None:
