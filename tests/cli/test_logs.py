@@ -1,6 +1,7 @@
 """Printing what steps wrote."""
 
 import json
+from pathlib import Path
 
 import pytest
 from fakes.api_server import Answer, ApiServer, Request, problem
@@ -37,6 +38,50 @@ def test_raw_is_byte_for_byte(api: ApiServer, run) -> None:
     content = b"\x1b[2Jx\r\n\xff\x00 no line feed"
     api.on(f"GET /api/v1/logs/{RUN}/text", log(content))
     assert content == run("logs", RUN, "--raw").stdout_bytes
+
+
+def test_the_last_lines_are_asked_for_alone(api: ApiServer, run) -> None:
+    """Of a long log nothing else is fetched; following goes on where they end."""
+    answer = Answer(b"two\nthree\n", headers={"Content-Type": "text/plain", "X-Log-Offset": "4"})
+    api.on(f"GET /api/v1/logs/{RUN}/text", answer)
+    api.on(f"GET /api/v1/logs/{RUN}/follow", events((18, "four\n"), end=True))
+    assert "two\nthree\n" == run("logs", RUN, "--tail", "2").stdout
+    assert {"from_line": "-2", "lines": "2"} == api.asked(f"GET /api/v1/logs/{RUN}/text")[0].query
+    assert "two\nthree\nfour\n" == run("logs", RUN, "--tail", "2", "-f").stdout
+    assert "14" == api.asked(f"GET /api/v1/logs/{RUN}/follow")[0].headers["last-event-id"]
+
+
+def test_colours_end_with_the_log(api: ApiServer, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands after it on the terminal is not red because a step was."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    api.on(f"GET /api/v1/logs/{RUN}/text", log(b"\x1b[31mred\n"))
+    assert "\x1b[31mred\n\x1b[0m" == run("logs", RUN).stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "path"),
+    [
+        ("webshop/41", "/api/v1/releases/webshop/41/logs.zip"),
+        ("webshop/41/prod", "/api/v1/deployments/webshop/41/prod/1/logs.zip"),
+        ("webshop/41/prod/3", "/api/v1/deployments/webshop/41/prod/3/logs.zip"),
+    ],
+)
+def test_all_logs_are_saved_as_a_zip(api: ApiServer, run, release, what: str, path: str) -> None:
+    """Of a release, of the latest attempt at a stage, or of one attempt; nothing unfinished stays behind."""
+    api.on("GET /api/v1/releases/webshop/41", Answer(release))
+    api.on(f"GET {path}", Answer(b"PK...", headers={"Content-Type": "application/zip"}))
+    assert 0 == run("logs", what, "--zip", "logs.zip").exit_code
+    assert ["logs.zip"] == [file.name for file in Path.cwd().iterdir()]
+    assert b"PK..." == Path("logs.zip").read_bytes()
+
+
+def test_a_zip_that_cannot_be_had_leaves_the_old_one(api: ApiServer, run, release) -> None:
+    """Refused, or of something that has none."""
+    Path("logs.zip").write_bytes(b"old")
+    api.on("GET /api/v1/releases/webshop/41", Answer(release))
+    codes = [run("logs", what, "--zip", "logs.zip").exit_code for what in ("webshop/9", RUN, "webshop/41/prd")]
+    assert ([2, 2, 2], b"old") == (codes, Path("logs.zip").read_bytes())
+    assert 2 == run("logs", "webshop/9", "--zip", "no/such/folder.zip").exit_code
 
 
 def test_a_release_is_printed_in_the_order_it_ran(api: ApiServer, run, release) -> None:
