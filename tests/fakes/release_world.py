@@ -217,6 +217,8 @@ class ScriptedAgent:
             return await self._hang(request)
         if word == "exit":
             return _end(StepOutcome.EXITED, int(argument))
+        if word == "vanish" and self.tries[request.script] <= int(argument):
+            return _end(StepOutcome.UNKNOWN, None)
         if word == "flaky":
             return _end(StepOutcome.EXITED, int(self.tries[request.script] <= int(argument)))
         return _end(StepOutcome.EXITED, 0)
@@ -245,7 +247,7 @@ async def _for_ever() -> HoldEnded:
     raise AssertionError
 
 
-def _end(outcome: StepOutcome, code: int) -> StepEnd:
+def _end(outcome: StepOutcome, code: int | None) -> StepEnd:
     return StepEnd(outcome=outcome, exit_code=code, started_at=NOW, finished_at=NOW)
 
 

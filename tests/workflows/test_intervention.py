@@ -1,0 +1,139 @@
+"""A job asks people how it goes on, or begins anew elsewhere, where its author wants that."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fakes.release_world import World, plan_of, start
+
+from domain.ids import DeploymentId
+from domain.intervention import Decision, ReceiptKind, Remedy
+from domain.status import ReleaseStatus, RunStatus
+from workflows.deployment import DeploymentWorkflow
+from workflows.intervention import DecideIntervention, DecisionQuery
+
+DEPLOYMENT = "webshop/1/test/1"
+JOB = f"{DEPLOYMENT}/deploy"
+
+
+def one_job(*steps: dict[str, Any], **job: Any) -> dict[str, Any]:
+    return {
+        "pipeline": "webshop",
+        "stages": [{"stage": "test", "jobs": [{"job": "deploy", "steps": list(steps), **job}]}],
+    }
+
+
+async def asked(world: World, run_id: str) -> str:
+    """The question, once it is recorded."""
+    async with asyncio.timeout(20):
+        while True:
+            run = world.tables.steps().get(run_id)
+            if run is not None and run.intervention is not None:
+                return run.intervention.question
+            await asyncio.sleep(0.01)
+
+
+async def decide(world: World, run_id: str, remedy: Remedy, decision_id: str = "d") -> ReceiptKind:
+    """Wait until it is asked for, decide, and read the receipt."""
+    await asked(world, run_id)
+    handle = world.client.get_workflow_handle_for(DeploymentWorkflow.run, DeploymentId.parse(DEPLOYMENT).workflow_id)
+    decision = Decision(decision_id=decision_id, by="ana@example.com", remedy=remedy)
+    await handle.signal(DeploymentWorkflow.decide, DecideIntervention(run_id=run_id, decision=decision))
+    query = DecisionQuery(run_id=run_id, decision_id=decision_id, by="ana@example.com")
+    receipt = await handle.query(DeploymentWorkflow.decision_receipt, query)
+    assert receipt is not None
+    return receipt.kind
+
+
+@pytest.mark.parametrize(
+    ("remedy", "runs", "end"),
+    [
+        (Remedy.RETRY, [f"{JOB}/1/1", f"{JOB}/1/2", f"{JOB}/2/1"], ReleaseStatus.SUCCEEDED),
+        (Remedy.SKIP, [f"{JOB}/1/1", f"{JOB}/2/1"], ReleaseStatus.PARTIALLY_SUCCEEDED),
+        (Remedy.FAIL, [f"{JOB}/1/1"], ReleaseStatus.FAILED),
+    ],
+)
+async def test_people_decide_about_a_failed_step(
+    world: World, remedy: Remedy, runs: list[str], end: ReleaseStatus
+) -> None:
+    """Run again on the same agent under the same lease, go on without it, or fail."""
+    steps = [{"run": "flaky 1", "on_failure": "ask"}, {"run": "deploy"}]
+    async with world.running():
+        handle = await start(world, plan_of(one_job(*steps)))
+        assert ReceiptKind.COUNTED == await decide(world, f"{JOB}/1/1", remedy)
+        assert end == (await handle.result()).status
+    assert runs == world.agent.runs
+    assert 1 == len(world.agent.holds)
+    run = world.tables.steps()[f"{JOB}/1/1"]
+    assert run.status == RunStatus.FAILED
+    assert run.intervention is not None
+    assert "ana@example.com" == run.intervention.decision.by if run.intervention.decision else None
+    assert any("a decision about flaky 1" in sentence for sentence in world.tables.waited_for())
+
+
+@pytest.mark.parametrize(
+    ("remedy", "runs", "end"),
+    [
+        (Remedy.IT_RAN, [f"{JOB}/1/1", f"{JOB}/2/1"], ReleaseStatus.SUCCEEDED),
+        (Remedy.RETRY, [f"{JOB}/1/1", f"{JOB}/1/2", f"{JOB}/2/1"], ReleaseStatus.SUCCEEDED),
+        (Remedy.FAIL, [f"{JOB}/1/1"], ReleaseStatus.FAILED),
+    ],
+)
+async def test_people_decide_about_a_step_whose_agent_was_lost(
+    world: World, remedy: Remedy, runs: list[str], end: ReleaseStatus
+) -> None:
+    """What goes on does so under a lease of its own, on whichever agent takes it."""
+    world.agent.gives_up_after = f"{JOB}/1/1"
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "first"}, {"run": "deploy"}, on_agent_lost="ask")))
+        assert ReceiptKind.COUNTED == await decide(world, f"{JOB}/1/1", remedy)
+        assert end == (await handle.result()).status
+    assert runs == world.agent.runs
+    leases = [hold.lease_id for hold in world.agent.holds]
+    assert (1 if remedy == Remedy.FAIL else 2) == len(set(leases))
+    assert world.tables.steps()[f"{JOB}/1/1"].status == RunStatus.UNKNOWN
+
+
+async def test_a_job_that_may_run_twice_starts_anew_elsewhere(world: World) -> None:
+    """From its first step, under another lease."""
+    world.agent.gives_up_after = f"{JOB}/2/1"
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "first"}, {"run": "deploy"}, on_agent_lost="restart")))
+        assert ReleaseStatus.SUCCEEDED == (await handle.result()).status
+    assert [f"{JOB}/1/1", f"{JOB}/2/1", f"{JOB}/1/2", f"{JOB}/2/2"] == world.agent.runs
+    assert 2 == len({hold.lease_id for hold in world.agent.holds})
+
+
+async def test_a_job_does_not_start_anew_without_end(world: World) -> None:
+    """Three times; then its outcome stays unknown."""
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "vanish 9"}, on_agent_lost="restart")))
+        assert ReleaseStatus.FAILED == (await handle.result()).status
+    assert [f"{JOB}/1/{number}" for number in range(1, 5)] == world.agent.runs
+    assert world.tables.jobs()[JOB].status == RunStatus.UNKNOWN
+
+
+async def test_a_question_that_nobody_answers_fails_the_job(world: World) -> None:
+    """When the time to decide is up; the time of the job itself stood still meanwhile."""
+    definition = one_job({"run": "exit 1", "on_failure": "ask"}, ask_timeout="2s", timeout="1s")
+    async with world.running():
+        handle = await start(world, plan_of(definition))
+        assert ReleaseStatus.FAILED == (await handle.result()).status
+    run = world.tables.steps()[f"{JOB}/1/1"]
+    assert run.intervention is not None
+    assert (False, None) == (run.intervention.is_open, run.intervention.decision)
+    assert world.tables.jobs()[JOB].status == RunStatus.FAILED
+
+
+async def test_a_decision_counts_once(world: World) -> None:
+    """Who decides later is told who was first."""
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "flaky 1", "on_failure": "ask"}, {"run": "hang"})))
+        told = [
+            await decide(world, f"{JOB}/1/1", remedy, remedy) for remedy in (Remedy.RETRY, Remedy.RETRY, Remedy.FAIL)
+        ]
+        deployment = world.client.get_workflow_handle(DeploymentId.parse(DEPLOYMENT).workflow_id)
+        await deployment.signal("cancel", {"by": "rita@example.com"})
+        await handle.result()
+    assert [ReceiptKind.COUNTED, ReceiptKind.COUNTED, ReceiptKind.ALREADY_DECIDED] == told
+    assert f"{JOB}/1/3" not in world.agent.runs
