@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx2
+from fakes.quick_agents import QuickAgent
 
 from local.child import Program
 from local.demo_builds import TOKEN, USER
@@ -76,8 +77,9 @@ class Installation:
         surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.programs = Programs(folder, self.memory, surroundings, mail="outbox")
         self._settings = settings or {}
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes] | QuickAgent] = {}
         self._agents: dict[str, Program] = {}
+        self._quick: set[str] = set()
         self.http = httpx2.Client(
             base_url=self.memory.api_url,
             headers={"authorization": f"Bearer {self.memory.admin_token}"},
@@ -86,10 +88,14 @@ class Installation:
         )
 
     def __enter__(self) -> Self:
-        for name in ("temporal", "stand-ins", "api", "worker"):
-            self.start(name)
-        wait_for(self.is_ready, what="the API is ready")
-        self._connect()
+        try:
+            for name in ("temporal", "stand-ins", "api", "worker"):
+                self.start(name)
+            wait_for(self.is_ready, what="the API is ready")
+            self._connect()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,6 +132,9 @@ class Installation:
     def start(self, name: str) -> None:
         """Start the process of this name (again)."""
         program = self._program(name)
+        if name in self._quick:
+            self._processes[name] = QuickAgent(program, self.log_file(name))
+            return
         environment = {**program.environment, **self._settings}
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
@@ -138,12 +147,16 @@ class Installation:
                 start_new_session=True,
             )
 
-    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """End the process, by default without a chance to tidy up. Fails when it was dead already."""
+    def kill(self, name: str, number: int = signal.SIGKILL, within: float = 20) -> int:
+        """End the process, by default without a chance to tidy up; its exit code."""
         process = self._processes.pop(name)
         if process.poll() is None:
             os.kill(process.pid, number)
-        process.wait(20)
+        return process.wait(within)
+
+    def signal(self, name: str, number: int) -> None:
+        """Send it, and leave the process to it."""
+        self._processes[name].send_signal(number)
 
     def kill_alive(self, name: str) -> None:
         """Kill -9, having seen that it lives: a fault that did not fire proves nothing."""
@@ -153,8 +166,18 @@ class Installation:
     def is_alive(self, name: str) -> bool:
         return self._processes[name].poll() is None
 
-    def agent(self, name: str, *labels: str, slots: int = 2, pool: str = "default") -> None:
-        """Enrol and start an agent with these capabilities, and wait until it is online."""
+    def agent(
+        self,
+        name: str,
+        *labels: str,
+        slots: int = 2,
+        pool: str = "default",
+        settings: Mapping[str, str] | None = None,
+        is_quick: bool = False,
+    ) -> None:
+        """Enrol and start an agent with these capabilities, and wait until it is online. Quick ones start at once."""
+        if is_quick:
+            self._quick.add(name)
         token = self.ok("POST", "/api/v1/agents/enrolment-tokens", json={"pool": pool})["token"]
         program = self.programs.agent(token)
         own = {
@@ -162,6 +185,7 @@ class Installation:
             "SLIPWAY_AGENT_STATE": str(self.folder / "agents" / name),
             "SLIPWAY_AGENT_SLOTS": str(slots),
             "SLIPWAY_AGENT_LABELS": ",".join(labels),
+            **(settings or {}),
         }
         self._agents[name] = Program(
             name=name, command=program.command, environment={**program.environment, **own}, folder=program.folder
@@ -174,7 +198,11 @@ class Installation:
         return any(agent["name"] == name and agent["is_online"] for agent in agents)
 
     def log(self, name: str) -> str:
-        return (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
+        return self.log_file(name).read_text(errors="replace")
+
+    def log_file(self, name: str) -> Path:
+        """What the processes of this name printed, one after the other."""
+        return self.folder / "logs" / f"{name}.log"
 
     def ok(self, method: str, path: str, **request: Any) -> Any:
         """The JSON answer of a request that must succeed. Reading waits for an API that starts again."""
