@@ -6,7 +6,7 @@ Every variable may also be given as a file of the same name in ``/run/secrets``.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ByteSize, Field, SecretStr
+from pydantic import ByteSize, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -59,8 +59,26 @@ class AgentSettings(BaseSettings):
     agent_state: Path = Path("agent-state")
     agent_slots: int = Field(default=1, ge=1, le=256)
     agent_labels: str = Field(default="", description="Own capabilities, comma-separated: gpu,region=eu.")
+    agent_environment: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_, ]*$",
+        description="Variables of the agent's environment that become capabilities and reach steps, comma-separated.",
+    )
     agent_enrolment_token: SecretStr | None = None
     agent_log_limit: ByteSize = Field(
         default=ByteSize(2 * 2**30), ge=1024, description="Of each step's log; what a step prints beyond it is dropped."
     )
     log_format: Literal["json", "text"] = "json"
+
+    @property
+    def handed_on(self) -> tuple[str, ...]:
+        """The variables that ``agent_environment`` names."""
+        return tuple(name.strip() for name in self.agent_environment.split(",") if name.strip())
+
+    @field_validator("agent_environment")
+    @classmethod
+    def _without_our_own(cls, names: str) -> str:
+        if "SLIPWAY_" in names.upper():
+            message = "the agent's own settings are never shown nor handed on"
+            raise ValueError(message)
+        return names

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from activities.agent_job import AgentJob
 from activities.artifact_source import SourceOpener
 from agent.api_client import AboutAgent, AgentApi, Standing
-from agent.capabilities import detect
+from agent.capabilities import Capabilities
 from agent.desk import Desk
 from agent.downloads import ArtifactDownloads
 from agent.leases import Leases
@@ -33,7 +33,10 @@ Connect = Callable[[str], Awaitable[Client]]
 
 
 class AgentOptions(Frozen):
-    """How to run one agent. ``inherited`` is the environment from which steps get a little."""
+    """How to run one agent.
+
+    ``inherited`` is the environment from which steps get a little, and the variables that ``environment`` names.
+    """
 
     api_url: str
     name: str
@@ -43,6 +46,7 @@ class AgentOptions(Frozen):
     version: str = ""
     enrolment_token: SecretStr | None = None
     inherited: Mapping[str, str] = {}
+    environment: tuple[str, ...] = ()
     log_limit: int | None = None
 
 
@@ -69,7 +73,13 @@ class _Agent:
         self._state = state
         self._leases = Leases(state)
         self._pool = SlotPool(options.slots, self._leases)
-        self._capabilities = detect(agent=options.name, version=options.version, labels=options.labels)
+        self._capabilities = Capabilities(
+            agent=options.name,
+            version=options.version,
+            labels=options.labels,
+            environment=options.environment,
+            inherited=options.inherited,
+        )
         self._presence = Presence(api, state, self._about)
         shipper = LogShipper(api)
         self._steps = DetachedStepRuns(
@@ -79,6 +89,7 @@ class _Agent:
             secrets=api,
             shipper=shipper,
             inherited=options.inherited,
+            handed_on=options.environment,
             log_limit=options.log_limit,
         )
         self._downloads = ArtifactDownloads(
@@ -98,6 +109,7 @@ class _Agent:
         self._desk.recover()
         answered = asyncio.Event()
         background = [
+            asyncio.create_task(self._ask_tools()),
             asyncio.create_task(self._presence.keep(lambda standing: _follow(queues, standing, answered))),
             asyncio.create_task(self._desk.end_abandoned()),
             asyncio.create_task(self._empty_trash()),
@@ -124,7 +136,7 @@ class _Agent:
     def _about(self) -> AboutAgent:
         return AboutAgent(
             instance_id=self._state.instance_id,
-            capabilities=self._capabilities,
+            capabilities=self._capabilities(),
             slots=self._options.slots,
             busy=len(self._leases),
             version=self._options.version,
@@ -137,6 +149,14 @@ class _Agent:
     async def _until_idle(self, queues: QueueWorkers) -> None:
         await queues.drain()
         await self._desk.until_idle()
+
+    async def _ask_tools(self) -> None:
+        """What they tell goes with the next heartbeat."""
+        try:
+            await self._capabilities.ask_tools()
+        except Exception:  # noqa: BLE001  it is logged, and jobs can be done without
+            _log.exception("tools could not be asked for their versions")
+        await asyncio.Event().wait()
 
     async def _empty_trash(self) -> None:
         while True:

@@ -1,6 +1,6 @@
 """What a step sees: the command line of its shell, and its environment, which is never the agent's own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from activities.agent_job import RunStep
@@ -42,11 +42,19 @@ def command_for(shell: Shell, script: str, folder: Path) -> list[str]:
 
 
 def environment_of(
-    request: RunStep, lease: Lease, agent: str, inherited: Mapping[str, str], secrets: Mapping[str, str]
+    request: RunStep,
+    lease: Lease,
+    agent: str,
+    inherited: Mapping[str, str],
+    secrets: Mapping[str, str],
+    allowed: Collection[str] = (),
 ) -> dict[str, str]:
-    """The step's environment. What the pipeline sets wins over what we set, secrets win over both."""
+    """The step's environment. What the pipeline sets wins over what we set, secrets win over both.
+
+    ``allowed`` names the variables that are handed on beyond those that every step gets.
+    """
     return {
-        **{name: inherited[name] for name in _HANDED_ON if name in inherited},
+        **{name: inherited[name] for name in (*_HANDED_ON, *allowed) if name in inherited},
         **_told_by_agent(lease, agent),
         **request.environment,
         **secrets,

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -50,6 +50,7 @@ class DetachedStepRuns:
         secrets: SecretValues,
         shipper: LogShipper,
         inherited: Mapping[str, str],
+        handed_on: Collection[str] = (),
         grace_seconds: float = _GRACE_SECONDS,
         start_within_seconds: float = _START_WITHIN_SECONDS,
         log_limit: int | None = None,
@@ -60,6 +61,7 @@ class DetachedStepRuns:
         self._secrets = secrets
         self._shipper = shipper
         self._inherited = inherited
+        self._handed_on = handed_on
         self._grace_seconds = grace_seconds
         self._start_within_seconds = start_within_seconds
         self._log_limit = log_limit
@@ -125,7 +127,7 @@ class DetachedStepRuns:
         spec = {
             "argv": command,
             "cwd": str(directory),
-            "environment": environment_of(request, lease, self._agent, self._inherited, values),
+            "environment": environment_of(request, lease, self._agent, self._inherited, values, self._handed_on),
             "secrets": sorted(values.values()),
             "timeout": request.timeout.total_seconds(),
             "grace": self._grace_seconds,

@@ -43,6 +43,7 @@ def _options(settings: AgentSettings) -> AgentOptions:
         version=version("slipway"),
         enrolment_token=settings.agent_enrolment_token,
         inherited=dict(os.environ),
+        environment=settings.handed_on,
         log_limit=settings.agent_log_limit,
     )
 
