@@ -85,12 +85,17 @@ class CancelStep(Frozen):
 
 
 class StepOutcome(StrEnum):
-    """How a run ended. ``unknown``: it was started, and nobody saw it end."""
+    """How a run ended. ``unknown``: it was started, and nobody saw it end.
+
+    ``cut off``: it was ended because the server did not hear of its agent for so long that the job may be given to
+    another one.
+    """
 
     EXITED = "exited"
     TIMED_OUT = "timed out"
     CANCELED = "canceled"
     UNKNOWN = "unknown"
+    CUT_OFF = "cut off"
 
 
 class StepEnd(Frozen):
@@ -123,6 +128,14 @@ class LeaseDesk(Protocol):
 
         Raises AgentBusy, and LeaseGone on the agent's own queue, where nothing new is taken.
         """
+        ...
+
+    def heard(self, lease_id: str, at: float) -> None:
+        """The server knew this hold at the moment ``at`` (of ``clock``): nobody else has the job."""
+        ...
+
+    def clock(self) -> float:
+        """Seconds since this machine was started."""
         ...
 
     async def ended(self, lease_id: str, hold: int) -> str:
@@ -235,7 +248,11 @@ class AgentJob:
         try:
             while not ended.done():
                 activity.heartbeat()
-                if not await _is_heard():
+                asked_at = self._desk.clock()
+                heard = await _is_heard()
+                if heard:
+                    self._desk.heard(lease_id, asked_at)
+                elif heard is False:
                     await self._give_back_if_workflow_ended(lease_id)
                     raise ApplicationError("the server gave this hold up", type="HoldLost", non_retryable=True)
                 await asyncio.wait([ended], timeout=_BEAT_SECONDS)
@@ -268,15 +285,16 @@ def _workflow() -> "WorkflowHandle[object, object]":
     return activity.client().get_workflow_handle(info.workflow_id, run_id=info.workflow_run_id)
 
 
-async def _is_heard() -> bool:
-    """Whether the server still knows this attempt, or cannot be asked now."""
+async def _is_heard() -> bool | None:
+    """Whether the server still knows this attempt; None when it cannot be asked now."""
     direct = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
     with suppress(AsyncActivityCancelledError):  # the cancellation itself comes through the worker, with its reason
         try:
             await direct.heartbeat(rpc_timeout=timedelta(seconds=3))
         except RPCError as error:
-            return error.status != RPCStatusCode.NOT_FOUND
-    return True
+            return False if error.status == RPCStatusCode.NOT_FOUND else None
+        return True
+    return None
 
 
 async def _ended(run: Coroutine[None, None, StepEnd], cancel: Callable[[], Coroutine[None, None, None]]) -> StepEnd:

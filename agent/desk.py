@@ -9,7 +9,9 @@ import structlog
 
 from activities.agent_job import AgentBusy, HoldRequest, LeaseGone
 from agent.leases import Lease, Leases
+from agent.process_tree import since_boot
 from agent.queue_slots import SlotPool
+from agent.runner import put_whole
 from domain.ids import agent_queue
 
 _log = structlog.get_logger("slipway.agent")
@@ -56,7 +58,16 @@ class Desk:
         self._give_up_at.pop(request.lease_id, None)
         number = next(self._numbers)
         self._holds[request.lease_id] = (number, asyncio.get_running_loop().create_future())
+        self.heard(request.lease_id, self.clock())
         return number
+
+    def heard(self, lease_id: str, at: float) -> None:
+        lease = self._leases.get(lease_id)
+        if lease is not None and not lease.is_ending:
+            put_whole(lease.heard, repr(at))
+
+    def clock(self) -> float:
+        return since_boot()
 
     async def ended(self, lease_id: str, hold: int) -> str:
         number, end = self._holds.get(lease_id, (0, None))

@@ -8,6 +8,9 @@ from agent.runner import write_durably
 from agent.safe_names import folder_name
 from agent.state_folder import StateFolder
 
+_PART_OF_REJOIN = 0.6
+_SHORTEST_SILENCE = 6.0
+
 
 @dataclass
 class Lease:
@@ -22,6 +25,16 @@ class Lease:
     def workspace(self) -> Path:
         """Where artifacts lie and steps run."""
         return self.folder / "work"
+
+    @property
+    def heard(self) -> Path:
+        """When the server last knew this hold. Runners read it, and end their step before another agent gets the job."""
+        return self.folder / "heard"
+
+    @property
+    def cut_off_after(self) -> float:
+        """Seconds without a word after which a runner ends its step; below the time that the server waits for us."""
+        return max(_PART_OF_REJOIN * self.request.rejoin.total_seconds(), _SHORTEST_SILENCE)
 
     @property
     def temporary(self) -> Path:

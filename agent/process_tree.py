@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -52,6 +53,11 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
             raise ValueError(f"{pid} is no process of a step")
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def since_boot() -> float:
+    """Seconds since this machine was started, sleep included; no clock of the wall can be relied on."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def boot_id() -> str:

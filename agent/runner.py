@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.masking import Masker
-from agent.process_tree import adopt_orphans, boot_id, descendants, hide_memory, send
+from agent.process_tree import adopt_orphans, boot_id, descendants, hide_memory, send, since_boot
 
 STARTED = "started"
 REFUSED = "refused"
@@ -35,12 +35,14 @@ EXITED = "exited"
 TIMED_OUT = "timed out"
 CANCELED = "canceled"
 UNKNOWN = "unknown"
+CUT_OFF = "cut off"
 
 _PIECE = 256 * 1024
 _EOF_SECONDS = 5.0
 _TICK_SECONDS = 1.0
 _ENDING_TICK_SECONDS = 0.05
 COULD_NOT_START = 127
+_GRACE_OF_THE_CUT_OFF = 2.0
 _LONGEST_WORD = 500
 _SPARE = 64 * 1024
 _F_SETPIPE_SZ = 1031
@@ -239,6 +241,17 @@ class Run:
                 self._end(CANCELED, "the machine told the step's runner to end")
             elif now >= self._began + self._spec["timeout"]:
                 self._end(TIMED_OUT, f"timed out after {timedelta(seconds=self._spec['timeout'])}")
+            elif (silence := self._silence()) > self._spec["cut_off_after"]:
+                why = f"this agent was cut off from Temporal for {silence:.0f} s, and its job may be given to another"
+                self._spec["grace"] = min(self._spec["grace"], _GRACE_OF_THE_CUT_OFF)
+                self._end(CUT_OFF, why)
+
+    def _silence(self) -> float:
+        """Seconds since the server last knew that this agent has the job. A lease that is gone is ended otherwise."""
+        try:
+            return since_boot() - float(Path(self._spec["heard"]).read_text())
+        except (OSError, ValueError):
+            return 0.0
 
     def _end(self, outcome: str, reason: str) -> None:
         """Ask everything to end; who has not after the grace is killed."""
@@ -345,6 +358,13 @@ def write_durably(path: Path, content: dict[str, Any]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def put_whole(path: Path, text: str) -> None:
+    """Put the file there whole or not at all; after a crash of the machine it may be the one before."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
 
 
 def _plain(error: Exception) -> str:

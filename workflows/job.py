@@ -41,6 +41,7 @@ _OUTCOMES = {
     StepOutcome.TIMED_OUT: RunStatus.TIMED_OUT,
     StepOutcome.CANCELED: RunStatus.CANCELED,
     StepOutcome.UNKNOWN: RunStatus.UNKNOWN,
+    StepOutcome.CUT_OFF: RunStatus.UNKNOWN,
 }
 DOWNLOAD_TITLE = "Download artifacts"
 _TIME_IS_UP = "the job's time is up"

@@ -36,6 +36,8 @@ class Runner:
             "secrets": [SECRET],
             "timeout": 20.0,
             "grace": 0.5,
+            "heard": str(self._state.path / "heard"),
+            "cut_off_after": 3600.0,
             **more,
         }
 
