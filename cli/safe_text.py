@@ -8,7 +8,7 @@ import re
 _COLOUR = r"\x1b\[[0-9;:]*m"
 # A complete escape sequence other than a colour: OSC/DCS strings to their end, CSI, then two-byte ones.
 _COMMAND = r"\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)|\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?"
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 _UNSAFE = re.compile(f"({_COLOUR})|{_COMMAND}|{_CONTROL}")
 _COLOURS = re.compile(_COLOUR)
 _LINE_BREAKS = re.compile(r"\s*[\r\n]+\s*")

@@ -1,4 +1,4 @@
-"""The end of a log as lines, for pages: as much as a page can bear, numbered from the log's first line where it can."""
+"""Lines of a log for pages, numbered from its first line: the end of it, or those from some line on."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from storage import logs
 
 _PEEK = 3 * 1024
 _PEEK_LINES = 12
-_COUNTED_UP_TO = 4 * 1024 * 1024
+_MOST_LINES = 1000
 
 
 @dataclass(frozen=True)
 class Tail:
-    """``start`` is where the first line begins, in bytes; ``first_line`` its number, 1 in logs too large to count."""
+    """``start`` is where the first line begins, in bytes, ``first_line`` its number."""
 
     start: int
     size: int
@@ -23,16 +23,47 @@ class Tail:
     lines: list[terminal.Line]
 
 
+@dataclass(frozen=True)
+class Window:
+    """Lines from some number on; ``earlier`` and ``later`` are numbers where a reader goes on, if there is more."""
+
+    first_line: int
+    lines: list[terminal.Line]
+    earlier: int | None
+    later: int | None
+
+
 async def tail(session: AsyncSession, run_id: str, at_most: int) -> Tail:
     """The last ``at_most`` bytes, from the beginning of a line on where there is one."""
     size = await logs.size(session, run_id)
     start = max(0, size - at_most)
     data = await logs.read(session, run_id, start, at_most)
-    if start > 0 and b"\n" in data:
-        cut = data.index(b"\n") + 1
-        start, data = start + cut, data[cut:]
+    cut = _hidden(data, is_beginning=start == 0)
+    start, data = start + cut, data[cut:]
     lines = terminal.lines(data.decode(errors="replace"))
-    return Tail(start=start, size=size, first_line=await _line_number(session, run_id, start), lines=lines)
+    return Tail(start=start, size=size, first_line=await logs.line_at(session, run_id, start), lines=lines)
+
+
+def _hidden(data: bytes, *, is_beginning: bool) -> int:
+    """How much of it is left out: what is no whole line, and lines that are too many."""
+    lines = data.rsplit(b"\n", _MOST_LINES + 1)
+    if len(lines) > _MOST_LINES + 1:
+        return len(lines[0]) + 1
+    return 0 if is_beginning else data.find(b"\n") + 1
+
+
+async def window(session: AsyncSession, run_id: str, first: int, most_lines: int, most_bytes: int) -> Window:
+    """The lines from this number on, negative from the end; a number beyond the last line shows the last lines."""
+    extent = await logs.extent(session, run_id)
+    wanted = first if 0 < first <= extent.lines else -most_lines if first > 0 else (first or 1)
+    found = await logs.lines(session, run_id, wanted, most_lines, most_bytes)
+    lines = terminal.lines(found.data.decode(errors="replace"))
+    return Window(
+        first_line=found.first_line,
+        lines=lines,
+        earlier=max(1, found.first_line - most_lines) if found.first_line > 1 else None,
+        later=found.first_line + max(1, len(lines)) if found.end < extent.size else None,
+    )
 
 
 async def tails(session: AsyncSession, run_ids: Iterable[str]) -> dict[str, Tail]:
@@ -44,16 +75,3 @@ async def tails(session: AsyncSession, run_ids: Iterable[str]) -> dict[str, Tail
         if end.lines:
             found[run_id] = Tail(end.start, end.size, end.first_line + hidden, end.lines[hidden:])
     return found
-
-
-async def _line_number(session: AsyncSession, run_id: str, offset: int) -> int:
-    """The number of the line that begins at ``offset``."""
-    if not 0 < offset <= _COUNTED_UP_TO:
-        return 1
-    count, seen = 1, 0
-    async for piece in logs.chunks(session, run_id):
-        count += piece[: offset - seen].count(b"\n")
-        seen += len(piece)
-        if seen >= offset:
-            break
-    return count

@@ -8,12 +8,11 @@ from uuid import uuid4
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from api.auth import Caller
 from api.pages import assets, wording
+from api.pages.log_lines import log_line, log_lines
 from api.pages.looks import look
-from api.pages.terminal import Line
 from api.pages.viewer import SignedIn, signed_in
 from api.services import services_of
 
@@ -58,15 +57,6 @@ def _navigation(viewer: SignedIn) -> list[tuple[str, str]]:
     return [*entries, ("/outbox", "Outbox")] if viewer.is_admin else entries
 
 
-def _log_line(line: Line) -> Markup:
-    """A line of output as a list item; the same shape as log.js makes."""
-    spans = [
-        Markup('<span class="{}">{}</span>').format(s.classes, s.text) if s.classes else s.text for s in line.spans
-    ]
-    opening = Markup('<li class="mark-{}">').format(line.mark) if line.mark else Markup("<li>")
-    return opening + Markup("").join(spans) + Markup("</li>\n")
-
-
 def _tame(value: object) -> object:
     return wording.tame(value) if type(value) is str else value
 
@@ -84,7 +74,8 @@ def _environment() -> Environment:
     environment.globals |= {
         "asset": assets.address,
         "look": look,
-        "log_line": _log_line,
+        "log_line": log_line,
+        "log_lines": log_lines,
         "navigation": _navigation,
         "channel": wording.channel,
         "delivery": wording.delivery,

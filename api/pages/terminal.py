@@ -14,12 +14,12 @@ _TOKEN = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC, DCS, SOS, PM, APC
     r"|\x1b[ -/]*[0-~]?"  # other escapes
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # controls but tab
-    r"|[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff])"  # what turns the direction of text
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff])"  # what turns the direction of text
     r"|(?P<separator>[\u2028\u2029])"
-    r"|(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff]+)"
+    r"|(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff]+)"
 )
 _COLOURS = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
-_MARKED = re.compile(r"^##\[(error|warning|section|command|group|debug)\]")
+_MARKED = re.compile(r"^##\[(error|warning|section|command|group|endgroup|debug)\]")
 _WEIGHTS = {1: "bold", 2: "dim", 3: "italic", 4: "underline"}
 _WEIGHTS_OFF = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",)}
 _EXTENDED = {38, 48}
@@ -49,6 +49,17 @@ class Line:
     @property
     def text(self) -> str:
         return "".join(span.text for span in self.spans)
+
+    @property
+    def unmarked(self) -> list[Span]:
+        """The line without its mark."""
+        left = len(f"##[{self.mark}]") if self.mark else 0
+        spans: list[Span] = []
+        for span in self.spans:
+            if len(span.text) > left:
+                spans.append(Span(span.text[left:], span.classes))
+            left = max(0, left - len(span.text))
+        return spans
 
 
 def lines(text: str) -> list[Line]:

@@ -1,6 +1,9 @@
 """Text that others wrote must not command the terminal."""
 
+import re
+
 import pytest
+from fakes.hostile_output import HIDDEN, SEQUENCE_NAMES, SEQUENCES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +32,15 @@ from cli.safe_text import one_line, plain, safe
 def test_only_colours_are_left(written: str, shown: str) -> None:
     """Colours, line feeds and tabs stay; every other control goes."""
     assert shown == safe(written)
+
+
+@pytest.mark.parametrize("hostile", SEQUENCES, ids=SEQUENCE_NAMES)
+def test_nothing_that_a_step_prints_commands_the_terminal(hostile: str) -> None:
+    """Neither what it would do nor what it would carry is left; the text around it is."""
+    shown = safe(f"a{hostile}\nb")
+    assert ("a", "b") == (shown[0], shown[-1])
+    assert HIDDEN not in shown
+    assert not re.search(r"[^\n -~]", shown)
 
 
 def test_plain_has_no_colours() -> None:

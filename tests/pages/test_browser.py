@@ -176,9 +176,46 @@ async def test_a_running_log_is_followed(console, browser, address):
         assert served == await page.evaluate(html)
         await _append(console, b"\xe2\x9c\x93 one\r\n\x1b[3")
         await _append(console, b"1mred\x1b[0m <b>two</b>\n")
-        await expect(page.locator(".log li").last).to_have_text("red <b>two</b>", timeout=10_000)
+        await expect(page.locator(".log li").last).to_have_text("8red <b>two</b>", timeout=10_000)
         assert "red" == await page.locator(".log li .fg-red").inner_text()
         assert [] == complaints
+
+
+async def test_groups_and_marks_are_the_same_with_and_without_script(console, browser, address):
+    """Groups fold when they end, those with errors stay open; every mark has its word."""
+    await _append(
+        console,
+        b"##[group]Restore \x1b[32mpackages\x1b[0m\n##[command]npm ci\nadded\n##[endgroup]\n"
+        b"##[gr\x1b[1moup]\n##[error]no\n##[endgroup]\n##[section]Next\n##[warning]<b>old</b>\n"
+        b"##[debug]x\n##[group]one\na\n##[group]two\nb\n##[endgroup]\n##[endgroup]\n##[group]still open\nc\n",
+    )
+    async with (
+        _signed_in(console, browser, address, java_script_enabled=False) as plain,
+        _signed_in(console, browser, address) as live,
+    ):
+        still, _ = await _opened(plain, f"{address}/logs/{RUNNING}")
+        page, complaints = await _opened(live, f"{address}/logs/{RUNNING}")
+        await expect(page.locator("#log-state")).to_have_text("Live")
+        await expect(page.locator("#L24")).to_have_text("24c")
+        served = await still.locator(".page-log ol").first.inner_html()
+        assert served.replace("\n", "") == await page.locator(".page-log ol").first.inner_html()
+        assert [False, True, False, False, True] == await page.locator(".page-log details").evaluate_all(
+            "all => all.map((one) => one.open)"
+        )
+        assert [] == complaints
+
+
+async def test_a_line_can_be_linked_to(console, browser, address):
+    """One before those shown leads to where it is; one in a folded group opens it."""
+    await _append(console, b"".join(b"line %d\n" % number for number in range(7, 10_000)))
+    await _append(console, b"##[group]g\nin it\n##[endgroup]\n")
+    async with _signed_in(console, browser, address) as context:
+        page, complaints = await _opened(context, f"{address}/logs/{RUNNING}#L1234")
+        await expect(page.locator("#L1234")).to_have_text("1234line 1234")
+        await expect(page.locator("#L1234")).to_be_in_viewport()
+        page, more = await _opened(context, f"{address}/logs/{RUNNING}#L10001")
+        await expect(page.locator("#L10001")).to_be_in_viewport()
+        assert [] == complaints + more
 
 
 async def _append(console, data: bytes) -> None:

@@ -1,5 +1,9 @@
 """The page of one log."""
 
+import re
+
+import pytest
+from fakes.hostile_output import MARKUP, SEQUENCES
 from fakes.seed import DEV
 
 from storage import logs
@@ -24,10 +28,51 @@ async def test_a_large_log_is_shown_from_its_end_with_its_own_line_numbers(conso
         await logs.append(session, run, 0, text)
     page = await (await console.sign_in(DEV)).get(f"/logs/{run}")
     assert len(page.content) < 100_000
-    first = int(page.text.split('<ol start="')[1].split('"')[0])
-    assert f"<li>line {first}</li>" in page.text
-    assert "<li>line 20000</li>" in page.text
-    assert f"<li>line {first - 1}</li>" not in page.text
+    first = int(page.text.split('<ol><li id="L')[1].split('"')[0])
+    assert _item(first) in page.text
+    assert _item(20_000) in page.text
+    assert _item(first - 1) not in page.text
+    assert f'href="/logs/{run}?from_line={first - 500}"' in page.text
+
+
+def _item(number: int) -> str:
+    return f'<li id="L{number}"><a class="no" href="#L{number}">{number}</a>line {number}</li>'
+
+
+async def test_lines_from_some_number_on_are_a_page_of_their_own(console):
+    """With the way to the lines before and after them; a number beyond the end shows the end."""
+    run = "webshop/41/prod-us/1/deploy/0/1"
+    async with console.services.database.transaction() as session:
+        await logs.append(session, run, 0, b"".join(b"line %d\n" % number for number in range(1, 2_001)))
+    client = await console.sign_in(DEV)
+    middle = (await client.get(f"/logs/{run}?from_line=1000")).text
+    assert [False, True, True, False] == [_item(number) in middle for number in (999, 1000, 1499, 1500)]
+    assert f'href="/logs/{run}?from_line=500"' in middle
+    assert f'href="/logs/{run}?from_line=1500"' in middle
+    assert "data-stream" not in middle
+    for number in (-10, 9999):
+        end = (await client.get(f"/logs/{run}?from_line={number}")).text
+        assert (True, False) == (_item(2000) in end, "Later lines" in end)
+
+
+async def test_the_logs_of_a_deployment_are_searched_on_a_page(console):
+    """Without script; each line leads to its place; what was typed and what was found are text."""
+    run = "webshop/41/prod-us/1/deploy/0/1"
+    async with console.services.database.transaction() as session:
+        text = b"".join(b"\x1b[31m<b>%d</b>\n" % number for number in range(1, 301))
+        await logs.append(session, run, 0, text)
+    client = await console.sign_in(DEV)
+    page = (await client.get("/deployments/webshop/41/prod-us/1/logs", params={"q": "<b>1"})).text
+    assert f'href="/logs/{run}?from_line=80#L100"' in page
+    assert "<code>&lt;b&gt;100&lt;/b&gt;</code>" in page
+    assert 'value="&lt;b&gt;1"' in page
+    more = page.split('class="button" href="')[1].split('"')[0].replace("&amp;", "&")
+    rest = (await client.get(more)).text
+    assert ("199</b>".replace("<", "&lt;").replace(">", "&gt;") in rest, "All logs were searched." in rest) == (
+        True,
+        True,
+    )
+    assert 404 == (await client.get("/deployments/webshop/41/prod-us/9/logs")).status_code
 
 
 async def test_hostile_output_is_text(console):
@@ -38,8 +83,37 @@ async def test_hostile_output_is_text(console):
             session, run, 0, "<script>alert(1)</script>\x1b]8;;https://evil\x07x\u202e\n".encode() + b"\xff"
         )
     page = (await (await console.sign_in(DEV)).get(f"/logs/{run}")).text
-    assert "<li>&lt;script&gt;alert(1)&lt;/script&gt;x</li>" in page
+    assert "</a>&lt;script&gt;alert(1)&lt;/script&gt;x</li>" in page
     assert "evil" not in page
+
+
+@pytest.mark.parametrize("hostile", MARKUP)
+async def test_markup_in_a_log_is_text(console, hostile):
+    """On its page, in the lines that a search finds, and in the last lines on the release's page."""
+    run = "webshop/41/prod-us/1/deploy/1/1"
+    async with console.services.database.transaction() as session:
+        await logs.append(session, run, await logs.size(session, run), f"{hostile} needle\n".encode())
+    client = await console.sign_in(DEV)
+    for path in (
+        f"/logs/{run}",
+        f"/logs/{run}?from_line=1",
+        "/releases/webshop/41",
+        "/deployments/webshop/41/prod-us/1/logs?q=needle",
+    ):
+        page = (await client.get(path)).text
+        assert "needle" in page
+        assert not re.search(r"<script>|<img|<b>bold|<a href='j|onmouseover=\"alert|1787569", page), path
+
+
+async def test_the_bytes_of_a_hostile_log_are_kept(console):
+    """The API gives what was written; it is downloaded as plain text that no browser takes for anything else."""
+    run = "webshop/41/prod-us/1/deploy/0/1"
+    written = "".join(SEQUENCES + MARKUP).encode() + b"\xff\xfe\x00"
+    async with console.services.database.transaction() as session:
+        await logs.append(session, run, 0, written)
+    answer = await (await console.sign_in(DEV)).get(f"/api/v1/logs/{run}/text")
+    headers = [answer.headers[name] for name in ("content-type", "x-content-type-options")]
+    assert (written, ["text/plain; charset=utf-8", "nosniff"]) == (answer.content, headers)
 
 
 async def test_a_log_that_does_not_exist_is_not_found(console):

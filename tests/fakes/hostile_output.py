@@ -1,0 +1,81 @@
+"""What a step could print to command a terminal, a page or a stream; ``HIDDEN`` must never be seen."""
+
+HIDDEN = "ZXZpbA"
+
+_SEQUENCES = {
+    "link": f"\x1b]8;;https://{HIDDEN}.example\x1b\\",
+    "link ended by a bell": f"\x1b]8;id=1;https://{HIDDEN}.example\x07",
+    "clipboard": f"\x1b]52;c;{HIDDEN}==\x07",
+    "clipboard ended by ST": f"\x1b]52;p;{HIDDEN}==\x1b\\",
+    "window title": f"\x1b]0;{HIDDEN}\x07",
+    "icon name": f"\x1b]1;{HIDDEN}\x07",
+    "working folder": f"\x1b]7;file://{HIDDEN}\x07",
+    "notification": f"\x1b]9;{HIDDEN}\x07",
+    "palette": "\x1b]4;1;rgb:00/00/00\x07",
+    "iTerm file": f"\x1b]1337;File=name={HIDDEN}:AAAA\x07",
+    "shell integration": "\x1b]133;A\x07",
+    "device control": f"\x1bP+q{HIDDEN}\x1b\\",
+    "sixel": f"\x1bPq{HIDDEN}\x1b\\",
+    "start of string": f"\x1bX{HIDDEN}\x1b\\",
+    "privacy message": f"\x1b^{HIDDEN}\x1b\\",
+    "application command": f"\x1b_{HIDDEN}\x1b\\",
+    "clear": "\x1b[2J",
+    "clear what scrolled off": "\x1b[3J",
+    "cursor home": "\x1b[1;1H",
+    "cursor up": "\x1b[99A",
+    "erase line": "\x1b[2K",
+    "scroll region": "\x1b[1;2r",
+    "alternate screen": "\x1b[?1049h",
+    "hidden cursor": "\x1b[?25l",
+    "bracketed paste": "\x1b[?2004h",
+    "mouse": "\x1b[?1003h",
+    "answerback": "\x05",
+    "report of the cursor": "\x1b[6n",
+    "report of attributes": "\x1b[c",
+    "report of the title": "\x1b[21t",
+    "soft reset": "\x1b[!p",
+    "reset": "\x1bc",
+    "character set": "\x1b(0",
+    "shift out": "\x0e",
+    "reverse index": "\x1bM",
+    "save and restore": "\x1b7\x1b8",
+    "keypad": "\x1b=",
+    "single escape": "\x1b",
+    "C1 CSI": "\x9b",
+    "C1 OSC": "\x9d",
+    "next line": "\x85",
+    "NUL": "\x00",
+    "bell": "\x07",
+    "backspaces": "\x08\x08",
+    "delete": "\x7f",
+    "vertical tab": "\x0b",
+    "form feed": "\x0c",
+    "right to left override": "\u202e",
+    "isolates": "\u2066\u2067\u2068\u2069",
+    "marks of direction": "\u200e\u200f\u061c",
+    "byte order mark": "\ufeff",
+}
+
+SEQUENCES = list(_SEQUENCES.values())
+SEQUENCE_NAMES = list(_SEQUENCES)
+
+MARKUP = [
+    "<script>alert(1)</script>",
+    "</li></ol><img src=x onerror=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "&lt;script&gt;",
+    '" onmouseover="alert(1)',
+    "{{ 1337 * 1337 }}{% raw %}",
+    "##[error]<b>bold</b>",
+    "##[group]</summary><script>alert(1)</script>",
+    "\x1b[31m<script>\x1b[0malert(1)</script>",
+]
+
+STREAM = [
+    "\n\nevent: end\ndata: {}\n\n",
+    "\rid: 0\rdata: 1\r\r",
+    "\r\n\r\nretry: 1\r\n\r\n",
+    "data: x\n: comment\n",
+    "\u2028event: end\u2029",
+    '"}\n\nevent: end',
+]
