@@ -9,13 +9,16 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode
 
 from activities import search_attributes
 
 SEARCH_ATTRIBUTES = tuple(key.name for key in search_attributes.ALL)
 _LONGEST_WAIT = timedelta(seconds=15)
 _RPC_TIMEOUT = timedelta(seconds=10)
+# A network that forgot the connection is noticed within 16 seconds, well before an agent counts as lost. Servers take
+# more than one ping in ten seconds amiss.
+_KEEP_ALIVE = KeepAliveConfig(interval_millis=11_000, timeout_millis=5_000)
 _NOT_READY = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND, RPCStatusCode.DEADLINE_EXCEEDED}
 
 _log = structlog.get_logger()
@@ -30,7 +33,11 @@ async def connect(address: str, namespace: str, identity: str) -> Client:
     for wait in _growing_waits():
         try:
             return await Client.connect(
-                address, namespace=namespace, identity=identity, data_converter=pydantic_data_converter
+                address,
+                namespace=namespace,
+                identity=identity,
+                data_converter=pydantic_data_converter,
+                keep_alive_config=_KEEP_ALIVE,
             )
         except RuntimeError as error:  # what the SDK raises when the first connection fails
             _log.warning("temporal_not_reachable", address=address, error=_brief(error), retry_in_s=wait)

@@ -62,8 +62,8 @@ class _Trial:
     def round(self, name: str, kills: int) -> None:
         """One release that is disturbed all the time, and then one whose runners are killed."""
         slipway, marks = self._slipway, self._slipway.folder / f"{name}.marks"
-        stages = {"stages": _AGENTS * _SLOTS, "steps": 2, "longest": 5.0}
-        work = MarkedSteps.drawn(name, marks, self._rng, **stages, pool="killed", rejoin="5m")
+        job = {"pool": "killed", "rejoin": "5m"}
+        work = MarkedSteps.drawn(name, marks, self._rng, stages=_AGENTS * _SLOTS, steps=2, longest=5.0, **job)
         release = work.release(slipway)
         wait_for(lambda: len(work.marked()) >= _AGENTS * _SLOTS, what="every slot has a step")
         share, more = divmod(kills, _AGENTS)

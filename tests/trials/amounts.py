@@ -17,5 +17,6 @@ AMOUNTS = {
     "mail_faults": Amount(gate=50, nightly=1_000),  # mails
     "requester_bypass": Amount(gate=100, nightly=2_000),  # ways, every other one an address spelt anyhow
     "token_forgery": Amount(gate=100_000, nightly=1_000_000),  # random tokens
+    "cut_off": Amount(gate=3, nightly=40),  # cuts, of a second to ten minutes
     "agent_kills": Amount(gate=28, nightly=500),  # kills of agents, 28 over 40 steps each round
 }

@@ -67,7 +67,7 @@ class MarkedSteps:
         return self.marks.read_text().split() if self.marks.exists() else []
 
     def violations(self, slipway: Installation, release: str) -> list[str]:
-        """What is wrong with a release that ended: runs repeated, lost or out of order, logs that differ, its status."""
+        """What is wrong with a release that ended: runs repeated, lost or out of order, other logs, its status."""
         view = slipway.view(release)
         found = [] if view["status"] == "succeeded" else [f"{release} {view['status']}: {_reasons(view)}"]
         begun = [run for run in self.marked() if run.startswith(f"{release}/")]
