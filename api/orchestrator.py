@@ -15,11 +15,13 @@ from api.console_address import release_page
 from domain.approval import Action, Moment, Receipt, Vote
 from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.frozen import Frozen
-from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId
+from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, deployment_of_run
+from domain.intervention import Decision, DecisionReceipt
 from domain.refusal import Kind, Refusal
 from domain.release import ReleasePlan
 from workflows.approval import CastVote, MailBounced, OverrideApproval, Reassign, ReceiptQuery, Withdraw
 from workflows.deployment import DeploymentWorkflow, PlanChange
+from workflows.intervention import DecideIntervention, DecisionQuery
 from workflows.recording import release_details, search_attributes
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
 from workflows.stopping import CancelRequest
@@ -70,6 +72,10 @@ class Orchestrator(Protocol):
 
         None: it is stored for good, but no worker told within 2 s what became of it. Raises NothingRuns.
         """
+        ...
+
+    async def decide(self, run_id: str, decision: Decision) -> DecisionReceipt | None:
+        """Deliver what somebody decided about a step run; None and errors as for ``act``."""
         ...
 
     async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
@@ -154,6 +160,18 @@ class TemporalOrchestrator:
                 return await handle.query(DeploymentWorkflow.receipt, query, rpc_timeout=_RECEIPT_WITHIN)
         except (*_AWAY, WorkflowQueryFailedError):
             return None  # the signal is durable; a worker sees to it when there is one
+
+    async def decide(self, run_id: str, decision: Decision) -> DecisionReceipt | None:
+        handle = self._client.get_workflow_handle_for(DeploymentWorkflow.run, deployment_of_run(run_id).workflow_id)
+        message = DecideIntervention(run_id=run_id, decision=decision)
+        async with _answered_soon():
+            await handle.signal(DeploymentWorkflow.decide, message, rpc_timeout=_ANSWER_WITHIN)
+        try:
+            async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
+                query = DecisionQuery(run_id=run_id, decision_id=decision.decision_id, by=decision.by)
+                return await handle.query(DeploymentWorkflow.decision_receipt, query, rpc_timeout=_RECEIPT_WITHIN)
+        except (*_AWAY, WorkflowQueryFailedError):
+            return None
 
     async def is_healthy(self) -> bool:
         try:

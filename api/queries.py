@@ -16,6 +16,7 @@ from api.views import (
     ArtifactView,
     DeploymentView,
     EventView,
+    InterventionView,
     JobView,
     LinksView,
     ReleasePage,
@@ -25,6 +26,7 @@ from api.views import (
     StepView,
 )
 from domain.ids import DeploymentId, ReleaseId
+from domain.intervention import Intervention, describe
 from domain.matching import AgentOffer, DemandSet, explain_absence
 from domain.refusal import NotFound
 from domain.release import ReleasePlan
@@ -285,6 +287,27 @@ def _step(row: StepRunRow) -> StepView:
         log_size=row.log_size,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        intervention=intervention_view(row),
+    )
+
+
+def intervention_view(row: StepRunRow) -> InterventionView | None:
+    """What people are, or were, asked about this run."""
+    if row.intervention is None:
+        return None
+    asked = Intervention.model_validate(row.intervention)
+    decision = asked.decision
+    return InterventionView(
+        cause=asked.cause,
+        text=describe(asked),
+        options=list(asked.options) if asked.is_open else [],
+        asked_at=asked.asked_at,
+        expires_at=asked.expires_at,
+        is_open=asked.is_open,
+        remedy=decision.remedy if decision else None,
+        decided_by=decision.by if decision else None,
+        comment=decision.comment if decision else "",
+        ended_at=asked.ended_at,
     )
 
 

@@ -6,6 +6,7 @@ from api.approval_views import ApprovalView
 from api.view import View
 from domain.artifact import Manifest
 from domain.connection import ConnectionKind
+from domain.intervention import Cause, Remedy
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 
@@ -37,6 +38,21 @@ class StageView(View):
     waiting_for: str
 
 
+class InterventionView(View):
+    """What people are asked about a step that has ended; ``options`` while nobody decided. ``text`` is one sentence."""
+
+    cause: Cause
+    text: str
+    options: list[Remedy]
+    asked_at: datetime
+    expires_at: datetime
+    is_open: bool
+    remedy: Remedy | None
+    decided_by: str | None
+    comment: str
+    ended_at: datetime | None
+
+
 class StepView(View):
     """One run of one step; step 0 is the download of the artifacts. Its log is at ``/logs/{run_id}``."""
 
@@ -50,6 +66,7 @@ class StepView(View):
     log_size: int | None
     started_at: datetime | None
     finished_at: datetime | None
+    intervention: InterventionView | None = None
 
 
 class JobView(View):

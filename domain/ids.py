@@ -90,6 +90,11 @@ def job_of_step_run(run: str) -> str:
     return run.rsplit("/", 2)[0]
 
 
+def deployment_of_run(run: str) -> DeploymentId:
+    """The deployment a step run id belongs to; raises ValueError when it is none."""
+    return DeploymentId.parse(job_of_step_run(run).rsplit("/", 1)[0])
+
+
 def environment_workflow_id(environment: str) -> str:
     """The workflow that hands out the turns of this environment."""
     return f"environment/{environment}"

@@ -52,6 +52,12 @@ async def step_run(session: AsyncSession, run_id: str) -> StepRunRow | None:
     return await session.get(StepRunRow, run_id)
 
 
+async def asked_runs(session: AsyncSession) -> Sequence[StepRunRow]:
+    """The runs that people are asked about, oldest first."""
+    asked = select(StepRunRow).where(StepRunRow.is_asked).order_by(StepRunRow.finished_at, StepRunRow.id)
+    return (await session.scalars(asked)).all()
+
+
 async def jobs_of_release(session: AsyncSession, release: ReleaseId) -> Sequence[JobRow]:
     """Of all deployments of the release, each deployment's in the author's order."""
     found = await session.scalars(

@@ -199,7 +199,10 @@ async def _write_job(fact: JobFact, _entry: Entry, session: AsyncSession) -> Non
 
 @_write.register
 async def _write_step(fact: StepFact, _entry: Entry, session: AsyncSession) -> None:
-    await put(session, StepRunRow, fact.model_dump(exclude={"fact", "run_id"}) | {"id": fact.run_id})
+    row = fact.model_dump(exclude={"fact", "run_id", "intervention"}) | {"id": fact.run_id}
+    asked = fact.intervention
+    kept = asked.model_dump(mode="json") if asked else None
+    await put(session, StepRunRow, row | {"intervention": kept, "is_asked": asked is not None and asked.is_open})
 
 
 @_write.register

@@ -6,7 +6,7 @@ Times are UTC and aware (``UtcDateTime``). Ids are spelt as in ``domain.ids``.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.column_types import Prose, UtcDateTime
@@ -201,7 +201,10 @@ class JobRow(Table):
 
 
 class StepRunRow(Table):
-    """One run of one step. ``secrets`` are names only. ``log_size`` is what the run wrote, once it ended."""
+    """One run of one step. ``secrets`` are names only. ``log_size`` is what the run wrote, once it ended.
+
+    ``is_asked``: people are asked how the job goes on after it.
+    """
 
     __tablename__ = "step_runs"
     id: Mapped[str] = mapped_column(String(270), primary_key=True)
@@ -217,6 +220,8 @@ class StepRunRow(Table):
     log_sha256: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    intervention: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    is_asked: Mapped[bool] = mapped_column(default=False, server_default=false(), index=True)
 
 
 class LogChunkRow(Table):

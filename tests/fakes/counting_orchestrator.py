@@ -7,6 +7,7 @@ from activities.records import ApprovalFact, Entry
 from api.acting import decide
 from domain.approval import Action, Approval, Moment, Receipt, Vote
 from domain.ids import DeploymentId, ReleaseId, approval_id
+from domain.intervention import Decision, DecisionReceipt
 from domain.release import ReleasePlan
 from storage import approvals
 from storage.database import Database
@@ -41,6 +42,9 @@ class CountingOrchestrator:
     async def deploy_stage(self, resumed: ReleaseInput, request: DeployRequest) -> None:
         assert request.stage in resumed.statuses
         self.deployed.append(request)
+
+    async def decide(self, run_id: str, decision: Decision) -> DecisionReceipt | None:
+        raise NotImplementedError(f"{decision.by} decides about {run_id}")
 
     async def cancel_release(self, release: ReleaseId, request: CancelRequest) -> None:
         self.canceled.append((str(release), request))

@@ -12,6 +12,8 @@ from api.orchestrator import NothingRuns, TemporalUnavailable
 from domain.approval import Action, Approval, Moment, Receipt, ReceiptKind
 from domain.approval_actions import mail_came_back
 from domain.ids import DeploymentId, ReleaseId
+from domain.intervention import Decision, DecisionReceipt, Intervention
+from domain.intervention import decide as go_on
 from domain.release import ReleasePlan
 from storage.clock import utc_now
 from workflows.deployment import PlanChange
@@ -34,6 +36,7 @@ class FakeOrchestrator:
         self.changed: list[tuple[ReleaseId, PlanChange]] = []
         self.bounced: list[tuple[DeploymentId, Moment, str, str]] = []
         self.acted: list[Action] = []
+        self.interventions: dict[str, Intervention] = {}
         self.approvals: dict[tuple[DeploymentId, Moment], Approval] = {}
         self._receipts: dict[tuple[DeploymentId, Moment, str, str], Receipt] = {}
         self._unanswered: list[tuple[DeploymentId, Moment, Action]] = []
@@ -89,6 +92,16 @@ class FakeOrchestrator:
             self._unanswered.append((deployment, moment, action))
             return None
         return self._do(deployment, moment, action)
+
+    async def decide(self, run_id: str, decision: Decision) -> DecisionReceipt | None:
+        self._reach()
+        asked = self.interventions.get(run_id)
+        if asked is None:
+            raise NothingRuns("it does not run (any more)")
+        if not self.has_worker:
+            return None
+        self.interventions[run_id], receipt = go_on(asked, decision, self._clock())
+        return receipt
 
     async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
         self._reach()
