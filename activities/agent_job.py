@@ -20,6 +20,7 @@ from activities.heartbeat import heartbeating
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.ids import agent_queue
+from domain.outputs import Room, Told
 from domain.pipeline import Shell
 from domain.refusal import Kind, Refusal
 
@@ -64,7 +65,11 @@ class DownloadRequest(Frozen):
 
 
 class RunStep(Frozen):
-    """Run one script once. ``secrets`` maps environment names to names of stored secrets."""
+    """Run one script once. ``secrets`` maps environment names to where their values are.
+
+    ``paths`` go in front of ``PATH``. ``room`` is what the step may set. With ``masks_of_job`` it is run only once it
+    is known what earlier steps of the job keep secret.
+    """
 
     lease_id: str
     run_id: str
@@ -75,6 +80,9 @@ class RunStep(Frozen):
     working_directory: str = "."
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
+    paths: tuple[str, ...] = ()
+    room: Room = Room()
+    masks_of_job: bool = False
 
 
 class CancelStep(Frozen):
@@ -108,6 +116,7 @@ class StepEnd(Frozen):
     log_sha256: str = ""
     started_at: datetime
     finished_at: datetime
+    told: Told = Told()
 
 
 class AgentBusy(Exception):  # noqa: N818  reads as what happened

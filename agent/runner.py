@@ -7,7 +7,8 @@ that no secret stands in an argument or on the disk. In the run's folder it keep
 * ``started``: written, and on the disk, before the step starts; a run that has it is never started again,
 * ``spare``: room kept for ``exit`` on a disk that the step fills,
 * ``log``: the step's output, masked,
-* ``exit``: how it ended, put there whole at the very end.
+* ``exit``: how it ended and what it set, put there whole at the very end,
+* ``secrets``: a pipe, if the step set secrets: the runner stays until the agent took them.
 
 A file ``cancel`` makes it kill the step with all its descendants: at once on SIGTERM, else within a second.
 """
@@ -26,8 +27,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from agent import handover
+from agent.command_lines import CommandLine, CommandLines
 from agent.masking import Masker
 from agent.process_tree import adopt_orphans, boot_id, descendants, hide_memory, send, since_boot
+from agent.step_effects import StepEffects, Terms
 
 STARTED = "started"
 REFUSED = "refused"
@@ -99,6 +103,10 @@ class Run:
         self._folder = folder
         self._spec = spec
         self._masker = Masker(spec["secrets"])
+        self._lines = CommandLines()
+        self._effects = StepEffects(self._masker, Path(spec["cwd"]), Terms(**spec.get("terms", {})))
+        self._told: dict[str, Any] = {}
+        self._ends_line = True
         self._began = time.monotonic()
         self._started_at = datetime.now(UTC)
         self._log = LogFile(folder / "log", spec.get("log_limit"))
@@ -129,7 +137,16 @@ class Run:
         if self._outcome != EXITED or exit_code is None:
             self._signal(signal.SIGKILL)
         self._log.close()
+        secrets = self._effects.secrets()
+        if secrets:
+            self._lay_pipe()
         self._write_exit(exit_code)
+        if secrets:
+            handover.hand_over(self._folder, secrets)
+
+    def _lay_pipe(self) -> None:
+        with suppress(OSError):  # then nobody can take them, and who needs them says so
+            handover.lay_pipe(self._folder)
 
     def _cancel(self, *_: object) -> None:
         self._cancel_asked = True
@@ -145,7 +162,7 @@ class Run:
             self._log.write(self._masker.feed(f"{self._reason}\n".encode()) + self._masker.flush())
             return COULD_NOT_START
         self._pump(output)
-        self._log.write(self._masker.flush())
+        self._end_output()
         return self._exit_code()
 
     def _exit_code(self) -> int | None:
@@ -202,8 +219,23 @@ class Run:
             piece = os.read(output, _PIECE)
         except BlockingIOError:
             return time.monotonic() < self._eof_by
-        self._log.write(self._masker.feed(piece))
+        for part in self._lines.feed(piece):
+            self._keep(part)
         return bool(piece)
+
+    def _keep(self, part: bytes | CommandLine) -> None:
+        shown = part if isinstance(part, bytes) else self._effects.take(part)
+        self._ends_line = shown.endswith(b"\n")
+        self._log.write(self._masker.feed(shown))
+
+    def _end_output(self) -> None:
+        """Everything that was held back, and what there is to say about the step's variables."""
+        for part in self._lines.flush():
+            self._keep(part)
+        self._told, words = self._effects.end()
+        if words:
+            self._keep(words if self._ends_line else b"\n" + words)
+        self._log.write(self._masker.flush())
 
     def _is_over(self, *, is_open: bool) -> bool:
         if self._status is None:
@@ -277,6 +309,7 @@ class Run:
             "started_at": self._started_at.isoformat(),
             # The clock of the wall may have been set meanwhile.
             "finished_at": (self._started_at + timedelta(seconds=time.monotonic() - self._began)).isoformat(),
+            "told": self._told,
         }
         while self._folder.exists():
             try:

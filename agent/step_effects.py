@@ -3,6 +3,7 @@
 A command takes effect when the step ends. One that cannot be done leaves its line in the log and a warning below it.
 """
 
+import json
 import os
 import stat
 from functools import singledispatchmethod
@@ -28,7 +29,7 @@ from agent.masking import SHORTEST, Masker
 _ISSUES = 100
 _FILES = 20
 _PATHS = 50
-_LONGEST_TEXT = 1000
+_LONGEST_TEXT = 500
 _LONGEST_NAME = 200
 _SUMMARY_BYTES = 32 * 1024  # of all summaries of a step
 _RESULTS = ("succeeded", "succeeded with issues", "failed")
@@ -171,7 +172,7 @@ class StepEffects:
             raise _Refused(f"a value may have {terms.each // 1024} KiB, this one has {size} bytes")
         if len(self._variables) >= terms.number:
             raise _Refused(f"the steps of a job may set {Terms().number} variables")
-        if size + sum(len(one.value.encode()) for one in self._variables.values()) > terms.size:
+        if sum(written_size(one.value) for one in (*self._variables.values(), command)) > terms.size:
             raise _Refused(f"the variables that the steps of a job set may have {Terms().size // 1024} KiB in all")
 
     @_do.register
@@ -253,16 +254,21 @@ class StepEffects:
         return {
             "kind": issue.kind,
             "message": self._text(issue.message),
-            "source_path": self._text(issue.source_path),
+            "source_path": self._text(issue.source_path)[:_LONGEST_NAME],
             "line": issue.line,
             "column": issue.column,
-            "code": self._text(issue.code),
+            "code": self._text(issue.code)[:_LONGEST_NAME],
         }
 
 
 def spelled(name: str) -> str:
     """How the environment spells a variable that a step sets: as Azure does, ``my.var`` is ``MY_VAR``."""
     return "".join(letter if letter.isalnum() else "_" for letter in name).upper()
+
+
+def written_size(value: str) -> int:
+    """How many bytes a value takes where it is written as JSON."""
+    return len(json.dumps(value, ensure_ascii=False).encode()) - 2
 
 
 def _warning(text: str) -> bytes:

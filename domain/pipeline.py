@@ -17,6 +17,8 @@ from domain.ids import Slug
 
 VARIABLE_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$"
 ENVIRONMENT_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+STEP_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+CAPABILITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 DEMAND_PATTERN = (
     r"^(!?[A-Za-z0-9][A-Za-z0-9._-]{0,62}(=[A-Za-z0-9][A-Za-z0-9._-]{0,62})?"
     r"|[A-Za-z0-9][A-Za-z0-9._-]{0,62}>=[0-9]{1,9}(\.[0-9]{1,9}){0,4})$"
@@ -27,6 +29,7 @@ ABSOLUTE_PATH_PATTERN = r"^/"
 
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_NAME_PATTERN)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_NAME_PATTERN)]
+StepId = Annotated[str, StringConstraints(pattern=STEP_ID_PATTERN)]
 Demand = Annotated[str, StringConstraints(pattern=DEMAND_PATTERN)]
 
 _LONGEST_TITLE = 60
@@ -158,6 +161,10 @@ class Step(Frozen):
     """One command on the agent."""
 
     run: str = Field(min_length=1, description="The script, run by the shell in the job's workspace.")
+    id: StepId | None = Field(
+        default=None,
+        description="Unique in its job: its outputs are found as <ID>_<NAME>, in later jobs <JOB>_<ID>_<NAME>.",
+    )
     name: str | None = Field(default=None, max_length=120, description="Default: the first line of the script.")
     shell: Shell = Field(default=Shell.SH, description="What runs the script.")
     enabled: StrictBool = Field(default=True, description="Whether the step runs at all.")
@@ -178,6 +185,9 @@ class Step(Frozen):
     )
     secrets: tuple[VariableName, ...] = Field(
         default=(), description="Secret variables put in this step's environment. No other step sees them."
+    )
+    secret_outputs: tuple[VariableName, ...] = Field(
+        default=(), description="Secrets that this step sets, so that later steps may name them under secrets."
     )
     working_directory: str = Field(default=".", description="Below the workspace.")
 

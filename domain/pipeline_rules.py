@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from domain.approval_policy import ApprovalPolicy
 from domain.duration import render
 from domain.frozen import Frozen
+from domain.outputs import environment_spelling, names_of_secrets
 from domain.pipeline import Artifact, Job, Pipeline, SecretVariable, Stage, Step
 from domain.stage_graph import dependency_cycle
 
@@ -78,13 +79,17 @@ def _job(pipeline: Pipeline, stage: Stage, job: Job, path: Path) -> Iterator[Bro
             yield BrokenRule(path=(*path, "download", index), message=text, known=aliases, wrong=alias)
     variables = pipeline.variables | stage.variables
     secrets = tuple(name for name, variable in variables.items() if isinstance(variable, SecretVariable))
+    before = [(other.job, step) for other in stage.jobs[: stage.jobs.index(job)] for step in other.steps]
     for step_at, step in enumerate(job.steps):
-        yield from _step(step, secrets, (*path, "steps", step_at))
+        earlier = [*before, *((job.job, other) for other in job.steps[:step_at])]
+        yield from _step(step, (*secrets, *names_of_secrets(earlier, job.job)), (*path, "steps", step_at))
+        if step.id and step.id.upper() in {other.id.upper() for other in job.steps[:step_at] if other.id}:
+            yield BrokenRule(path=(*path, "steps", step_at, "id"), message=f"there is already a step {step.id}")
 
 
 def _step(step: Step, secrets: tuple[str, ...], path: Path) -> Iterator[BrokenRule]:
     for index, name in enumerate(step.secrets):
-        if name not in secrets:
+        if name not in secrets and environment_spelling(name) not in secrets:
             text = f"there is no secret variable {name}"
             yield BrokenRule(path=(*path, "secrets", index), message=text, known=secrets, wrong=name)
     if step.working_directory.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", step.working_directory):
