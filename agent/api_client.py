@@ -1,6 +1,7 @@
 """The calls an agent makes to Slipway's API: enrol, heartbeat, secrets and artifacts of a step, its log."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -41,20 +42,23 @@ class LogGap(Exception):  # noqa: N818  reads as what happened
 
 
 class AboutAgent(Frozen):
-    """What an agent says of itself."""
+    """What an agent says of itself. ``sent_at`` is by its own clock, which decides nothing."""
 
     instance_id: str
     capabilities: dict[str, str]
     slots: int
     busy: int = 0
     version: str = ""
+    is_draining: bool = False
+    sent_at: datetime | None = None
 
 
 class Standing(Frozen):
-    """What the API answers to a heartbeat."""
+    """What the API answers to a heartbeat. ``slots`` is how many jobs to run at once; None: as many as we said."""
 
     pool: str
     queues: tuple[str, ...]
+    slots: int | None = None
 
 
 class ArtifactToFetch(Frozen):
@@ -101,7 +105,7 @@ class AgentApi:
         return Credential(name=answer["name"], pool=answer["pool"], token=answer["credential"])
 
     async def heartbeat(self, about: AboutAgent) -> Standing:
-        return Standing.model_validate(await self._call("POST", "agent/heartbeat", json=about.model_dump()))
+        return Standing.model_validate(await self._call("POST", "agent/heartbeat", json=about.model_dump(mode="json")))
 
     async def secrets(self, run_id: str) -> dict[str, str]:
         """Values by environment name, of the secrets this run names."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from pydantic import SecretStr
@@ -27,6 +28,11 @@ class Presence:
         self._api = api
         self._state = state
         self._about = about
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Heartbeat now: there is something to tell."""
+        self._hurry.set()
 
     async def enrol(self, name: str, token: SecretStr | None) -> Credential:
         """The credential from the state folder, or a new one. Waits for the API; raises CannotServe."""
@@ -60,7 +66,13 @@ class Presence:
                 if not was_heard:
                     _log.info("the API is back")
                 was_heard = True
-            await asyncio.sleep(_BEAT_SECONDS)
+            await self._next_beat()
+
+    async def _next_beat(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BEAT_SECONDS):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _is_still_good(self, known: Credential) -> bool:
         """Not after the agent was removed; an API that is away does not keep us from the jobs that wait for us."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,19 +111,20 @@ class _Agent:
         answered = asyncio.Event()
         background = [
             asyncio.create_task(self._ask_tools()),
-            asyncio.create_task(self._presence.keep(lambda standing: _follow(queues, standing, answered))),
+            asyncio.create_task(self._presence.keep(lambda standing: self._follow(queues, standing, answered))),
             asyncio.create_task(self._desk.end_abandoned()),
             asyncio.create_task(self._empty_trash()),
         ]
         # An API that refuses us does so before we touch the queue of the agent that now bears our name; an API that
         # is down must not keep us from the jobs that wait for us.
         await _first_of(answered.wait(), *background, within=_FIRST_ANSWER_WITHIN)
-        own = own_worker(client, agent_queue(self._options.name), self._activities(), self._options.slots)
+        own = own_worker(client, agent_queue(self._options.name), self._activities())
         serving = asyncio.create_task(own.run())
         _log.info("ready", agent=self._options.name, slots=self._options.slots, leases=len(self._leases))
         await _first_of(drain.wait(), serving, *background)
         _log.info("draining", leases=len(self._leases))
         self._pool.close()
+        self._presence.hurry()
         await _first_of(self._until_idle(queues), serving, *background)
         await own.shutdown()
         await serving
@@ -140,7 +142,14 @@ class _Agent:
             slots=self._options.slots,
             busy=len(self._leases),
             version=self._options.version,
+            is_draining=self._pool.is_closed,
+            sent_at=datetime.now(UTC),
         )
+
+    def _follow(self, queues: QueueWorkers, standing: Standing, answered: asyncio.Event) -> None:
+        self._pool.resize(standing.slots or self._options.slots)
+        queues.serve(standing.queues)
+        answered.set()
 
     async def _end_runs(self, lease_id: str) -> None:
         await self._downloads.end_all(lease_id)
@@ -162,11 +171,6 @@ class _Agent:
         while True:
             await asyncio.to_thread(self._state.empty_trash)
             await asyncio.sleep(_TRASH_IS_EMPTIED_EVERY)
-
-
-def _follow(queues: QueueWorkers, standing: Standing, answered: asyncio.Event) -> None:
-    queues.serve(standing.queues)
-    answered.set()
 
 
 async def _unless(drain: asyncio.Event, work: Coroutine[Any, Any, Client]) -> Client | None:

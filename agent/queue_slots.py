@@ -32,6 +32,10 @@ class SlotPool:
         self.last_grant = 0.0
 
     @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    @property
     def is_full(self) -> bool:
         """Whether another job has to be refused."""
         return self._is_closed or len(self._leases) >= self.capacity
@@ -43,6 +47,12 @@ class SlotPool:
 
     def count_running(self, change: int) -> None:
         self._running += change
+
+    def resize(self, capacity: int) -> None:
+        """From now on. What runs beyond it goes on."""
+        if capacity != self.capacity:
+            self.capacity = capacity
+            self.wake()
 
     def close(self) -> None:
         self._is_closed = True

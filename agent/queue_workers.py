@@ -15,6 +15,8 @@ _log = structlog.get_logger("slipway.agent")
 _BEATS = timedelta(seconds=1)
 _DRAIN_AT_MOST = timedelta(days=30)
 _OWN_DRAIN_AT_MOST = timedelta(seconds=10)
+# The slots of an agent may be changed while it runs.
+_MOST_SLOTS = 256
 
 Activity = Callable[..., Awaitable[Any]]
 
@@ -82,13 +84,13 @@ class QueueWorkers:
         )
 
 
-def own_worker(client: Client, queue: str, activities: Sequence[Activity], slots: int) -> Worker:
+def own_worker(client: Client, queue: str, activities: Sequence[Activity]) -> Worker:
     """The worker of the queue only this agent polls; release and cancel always find room in it."""
     return Worker(
         client,
         task_queue=queue,
         activities=activities,
-        max_concurrent_activities=slots * 2 + 4,
+        max_concurrent_activities=_MOST_SLOTS * 2 + 4,
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
         max_heartbeat_throttle_interval=_BEATS,
         default_heartbeat_throttle_interval=_BEATS,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from api.auth import PUBLIC, Admin, AgentCaller, needs
 from api.errors import documented
@@ -13,9 +13,9 @@ from api.inputs import Body, SecretText, Slug, SlugText
 from api.queries import agent_views
 from api.services import ServicesHere
 from api.views import AgentView, EnrolledView, EnrolmentView, PulseView
-from domain.refusal import NotFound
 from domain.role import Role
 from storage import agents, tokens
+from storage.agent_care import NoSuchAgent
 from storage.token_hash import token_hash
 
 router = APIRouter(tags=["agents"], responses=documented(401, 403, 422))
@@ -30,9 +30,10 @@ Slots = Annotated[int, Field(ge=1, le=256)]
 
 
 class NewEnrolment(Body):
-    """The pool the agent will belong to."""
+    """The pool the agent will belong to, and whether it waits for an admin's approval before it takes jobs."""
 
     pool: SlugText = "default"
+    needs_approval: bool = False
 
 
 class Enrolment(Body):
@@ -46,17 +47,16 @@ class Enrolment(Body):
 
 
 class Pulse(Body):
-    """What an agent says of itself every few seconds."""
+    """What an agent says of itself every few seconds. A newer agent may say more."""
 
+    model_config = ConfigDict(extra="ignore")
     instance_id: InstanceId
     capabilities: Capabilities
     slots: Slots
     busy: Annotated[int, Field(ge=0, le=256)] = 0
     version: str = Field(default="", max_length=40)
-
-
-class NoSuchAgent(NotFound):
-    """There is no agent of that name."""
+    is_draining: bool = False
+    sent_at: AwareDatetime | None = Field(default=None, description="By the agent's own clock.")
 
 
 @router.post(
@@ -69,8 +69,14 @@ async def create_enrolment_token(new: NewEnrolment, caller: Admin, services: Ser
     """Good once, for 24 hours."""
     expires_at = services.clock() + _ENROLMENT_IS_GOOD_FOR
     async with services.database.transaction() as session:
-        _, value = await agents.enrolment(session, pool=new.pool, created_by=caller.subject, expires_at=expires_at)
-    return EnrolmentView(token=value, pool=new.pool, expires_at=expires_at)
+        _, value = await agents.enrolment(
+            session,
+            pool=new.pool,
+            created_by=caller.subject,
+            expires_at=expires_at,
+            needs_approval=new.needs_approval,
+        )
+    return EnrolmentView(token=value, pool=new.pool, expires_at=expires_at, needs_approval=new.needs_approval)
 
 
 @router.post(
@@ -114,7 +120,7 @@ async def enrol_agent(new: Enrolment, services: ServicesHere) -> EnrolledView:
     responses=documented(404, 409),
 )
 async def agent_heartbeat(pulse: Pulse, caller: AgentCaller, services: ServicesHere) -> PulseView:
-    """The answer names the task queues to poll."""
+    """The answer names the task queues to poll. Nothing is decided by the agent's clock."""
     now = services.clock()
     async with services.database.transaction() as session:
         row = await agents.heartbeat(
@@ -125,10 +131,12 @@ async def agent_heartbeat(pulse: Pulse, caller: AgentCaller, services: ServicesH
             slots=pulse.slots,
             busy=pulse.busy,
             version=pulse.version,
+            is_draining=pulse.is_draining,
+            clock_ahead=(pulse.sent_at - now).total_seconds() if pulse.sent_at else None,
             now=now,
         )
         queues = await agents.queues_for(session, row)
-    return PulseView(pool=row.pool, queues=queues, server_time=now)
+    return PulseView(pool=row.pool, queues=queues, slots=agents.slots_of(row), server_time=now)
 
 
 @router.get("/agents", dependencies=[needs(Role.VIEWER)], operation_id="list_agents", summary="List agents")

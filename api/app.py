@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from api import (
+    agent_care,
     agent_work,
     agents,
     approvals,
@@ -43,6 +44,7 @@ _IN_THE_API = (
     approvals,
     pipelines,
     agents,
+    agent_care,
     agent_work,
     logs,
     vault,

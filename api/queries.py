@@ -12,6 +12,7 @@ from api.approval_view import approval_view_of
 from api.approval_views import ApprovalPage, ApprovalView
 from api.services import Services
 from api.views import (
+    AgentJobView,
     AgentView,
     ArtifactView,
     DeploymentView,
@@ -25,9 +26,10 @@ from api.views import (
     StageView,
     StepView,
 )
+from domain.clock_skew import clock_warning
 from domain.ids import DeploymentId, ReleaseId
 from domain.intervention import Intervention, describe
-from domain.matching import AgentOffer, DemandSet, explain_absence
+from domain.matching import DemandSet, explain_absence
 from domain.refusal import NotFound
 from domain.release import ReleasePlan
 from domain.status import ReleaseStatus, RunStatus, StageStatus
@@ -146,21 +148,48 @@ async def approval_page(
 
 async def agent_views(session: AsyncSession, services: Services) -> list[AgentView]:
     """All agents, by pool and name."""
+    rows = await agents.all_agents(session)
+    running = await deployments.jobs_of_agents(session, [row.name for row in rows])
+    jobs_of = _grouped(running, lambda job: job.agent or "")
+    return [agent_view(row, jobs_of[row.name], services) for row in rows]
+
+
+def agent_view(row: AgentRow, jobs: Iterable[JobRow], services: Services) -> AgentView:
+    """One agent, and the jobs that it runs."""
     now = services.clock()
-    return [
-        AgentView(
-            name=row.name,
-            pool=row.pool,
-            is_online=agents.is_online(row, now),
-            capabilities=row.capabilities,
-            slots=row.slots,
-            busy=row.busy,
-            version=row.version,
-            enrolled_at=row.enrolled_at,
-            last_seen_at=row.last_seen_at,
-        )
-        for row in await agents.all_agents(session)
-    ]
+    offer = agents.offer(row, now)
+    return AgentView(
+        name=row.name,
+        pool=row.pool,
+        is_online=offer.is_online,
+        takes_jobs=offer.takes_jobs,
+        closed_because=offer.closed_because,
+        is_approved=row.is_approved,
+        is_draining=row.is_draining and offer.is_online,
+        in_maintenance=row.in_maintenance,
+        maintenance_reason=row.maintenance_reason,
+        capabilities=offer.capabilities,
+        labels=row.labels,
+        slots=agents.slots_of(row),
+        own_slots=row.slots,
+        busy=row.busy,
+        jobs=[_agent_job(job, services) for job in jobs],
+        version=row.version,
+        clock_ahead=row.clock_ahead,
+        clock_warning=clock_warning(row.clock_ahead),
+        enrolled_at=row.enrolled_at,
+        last_seen_at=row.last_seen_at,
+    )
+
+
+def _agent_job(row: JobRow, services: Services) -> AgentJobView:
+    deployment = DeploymentId.parse(row.deployment)
+    return AgentJobView(
+        id=row.id,
+        deployment=row.deployment,
+        started_at=row.started_at,
+        console=f"{links.release_in_console(services, str(deployment.release))}#stage-{deployment.stage}",
+    )
 
 
 def _next(rows: Sequence[_Row], limit: int, cursor_of: Callable[[_Row], str]) -> str | None:
@@ -250,13 +279,9 @@ async def _absences(session: AsyncSession, services: Services, jobs: Iterable[Jo
     if not waiting:
         return {}
     now = services.clock()
-    offers = [_offer(row, is_online=agents.is_online(row, now)) for row in await agents.all_agents(session)]
+    offers = [agents.offer(row, now) for row in await agents.all_agents(session)]
     told = {job.id: explain_absence(offers, DemandSet.of(job.pool, job.demands)) for job in waiting}
     return {job: sentence for job, sentence in told.items() if sentence is not None}
-
-
-def _offer(row: AgentRow, *, is_online: bool) -> AgentOffer:
-    return AgentOffer(name=row.name, pool=row.pool, capabilities=row.capabilities, is_online=is_online)
 
 
 def _job(row: JobRow, steps: Iterable[StepRunRow], absence: str | None) -> JobView:

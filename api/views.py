@@ -187,16 +187,40 @@ class RevisionText(RevisionView):
     text: str
 
 
+class AgentJobView(View):
+    """A job that runs on an agent, and its place in the console."""
+
+    id: str
+    deployment: str
+    started_at: datetime | None
+    console: str
+
+
 class AgentView(View):
-    """One agent and what it can do."""
+    """One agent: what it can do, what it does, and whether it takes jobs; if not, ``closed_because`` of it.
+
+    ``capabilities`` include the ``labels``, which go before the agent's own; ``slots`` is what an admin set, or else
+    ``own_slots``. ``clock_ahead`` is in seconds, and ``clock_warning`` says it in words when it matters.
+    """
 
     name: str
     pool: str
     is_online: bool
+    takes_jobs: bool
+    closed_because: str
+    is_approved: bool
+    is_draining: bool
+    in_maintenance: bool
+    maintenance_reason: str
     capabilities: dict[str, str]
+    labels: dict[str, str]
     slots: int
+    own_slots: int
     busy: int
+    jobs: list[AgentJobView]
     version: str
+    clock_ahead: float | None
+    clock_warning: str
     enrolled_at: datetime
     last_seen_at: datetime | None
 
@@ -276,6 +300,7 @@ class EnrolmentView(View):
     token: str
     pool: str
     expires_at: datetime
+    needs_approval: bool
 
 
 class EnrolledView(View):
@@ -287,10 +312,11 @@ class EnrolledView(View):
 
 
 class PulseView(View):
-    """The answer to a heartbeat: the task queues that the agent polls."""
+    """The answer to a heartbeat: the task queues that the agent polls, and how many jobs it runs at once."""
 
     pool: str
     queues: list[str]
+    slots: int
     server_time: datetime
 
 

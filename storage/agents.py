@@ -32,11 +32,17 @@ class EnrolmentRefused(Refusal):
 
 
 async def enrolment(
-    session: AsyncSession, *, pool: str, created_by: str, expires_at: datetime
+    session: AsyncSession, *, pool: str, created_by: str, expires_at: datetime, needs_approval: bool = False
 ) -> tuple[EnrolmentTokenRow, str]:
     """Make a one-time token for an agent of this pool; returns its row and its value."""
     value = "slw_enrol_" + secrets.token_urlsafe(32)
-    row = EnrolmentTokenRow(token_hash=hash_of(value), pool=pool, created_by=created_by, expires_at=expires_at)
+    row = EnrolmentTokenRow(
+        token_hash=hash_of(value),
+        pool=pool,
+        created_by=created_by,
+        expires_at=expires_at,
+        needs_approval=needs_approval,
+    )
     session.add(row)
     await session.flush()
     return row, value
@@ -54,13 +60,17 @@ async def enrol(  # noqa: PLR0913  what an agent says of itself; all are named
 ) -> AgentRow:
     """Use up the token and keep the agent, offline until its first heartbeat.
 
+    What admins said of an agent of that name stays: its labels, its slots, its maintenance.
     Raises EnrolmentRefused, or NameTaken: another installation of that name is online, or belongs to another pool,
     whose jobs and secrets this token is not good for. Roll back on both.
     """
-    pool = await _use_up(session, token_hash, now)
+    pool, needs_approval = await _use_up(session, token_hash, now)
     values = {
         "name": name,
         "pool": pool,
+        "is_approved": not needs_approval,
+        "is_draining": False,
+        "clock_ahead": None,
         "instance_id": instance_id,
         "capabilities": dict(capabilities),
         "slots": slots,
@@ -84,6 +94,8 @@ async def heartbeat(  # noqa: PLR0913  what an agent says of itself; all are nam
     busy: int,
     version: str,
     now: datetime,
+    is_draining: bool = False,
+    clock_ahead: float | None = None,
 ) -> AgentRow:
     """Keep what the agent says. Raises NameTaken while another installation is online, NotFound for a removed one."""
     values = {
@@ -93,6 +105,8 @@ async def heartbeat(  # noqa: PLR0913  what an agent says of itself; all are nam
         "busy": busy,
         "version": version,
         "last_seen_at": now,
+        "is_draining": is_draining,
+        "clock_ahead": clock_ahead,
     }
     await _overwrite(session, name, instance_id, values, now)
     return await _row(session, name)
@@ -120,16 +134,52 @@ async def remove(session: AsyncSession, name: str) -> bool:
 
 
 async def queues_for(session: AsyncSession, row: AgentRow) -> list[str]:
-    """The queues of the demand sets of its pool that the agent satisfies, sorted."""
+    """The queues of the demand sets of its pool that the agent satisfies, sorted; none while it takes no jobs."""
+    if why_closed(row):
+        return []
+    have = capabilities_of(row)
     known = await session.scalars(
         select(DemandSetRow).where(DemandSetRow.pool == row.pool).order_by(DemandSetRow.queue)
     )
-    return [wanted.queue for wanted in known if not missing(row.capabilities, wanted.demands)]
+    return [wanted.queue for wanted in known if not missing(have, wanted.demands)]
 
 
 def is_online(row: AgentRow, now: datetime) -> bool:
     """Whether its last heartbeat is younger than ``ONLINE_FOR``."""
     return row.last_seen_at is not None and now - row.last_seen_at < ONLINE_FOR
+
+
+def capabilities_of(row: AgentRow) -> dict[str, str]:
+    """What the agent says it has, and the labels that admins gave it, which win."""
+    own = {name: value for name, value in row.capabilities.items() if name.lower() not in row.labels}
+    return own | row.labels
+
+
+def slots_of(row: AgentRow) -> int:
+    """What an admin set, or else the agent's own."""
+    return row.set_slots or row.slots
+
+
+def why_closed(row: AgentRow) -> str:
+    """Why the agent takes no new jobs though it may be online; empty when it takes them."""
+    if not row.is_approved:
+        return "waits for an admin's approval"
+    if row.in_maintenance:
+        return "is under maintenance" + (f": {row.maintenance_reason}" if row.maintenance_reason else "")
+    return "is draining" if row.is_draining else ""
+
+
+def offer(row: AgentRow, now: datetime) -> AgentOffer:
+    """The agent as a candidate for jobs. One that drained and has gone is offline, and no more."""
+    online = is_online(row, now)
+    has_only_drained = row.is_draining and row.is_approved and not row.in_maintenance
+    return AgentOffer(
+        name=row.name,
+        pool=row.pool,
+        capabilities=capabilities_of(row),
+        is_online=online,
+        closed_because="" if has_only_drained and not online else why_closed(row),
+    )
 
 
 class SqlAgentDirectory:
@@ -153,15 +203,12 @@ class SqlAgentDirectory:
         now = self._clock()
         async with self._database.reading() as session:
             found = await session.scalars(select(AgentRow).where(AgentRow.pool == pool).order_by(AgentRow.name))
-            return [
-                AgentOffer(name=row.name, pool=row.pool, capabilities=row.capabilities, is_online=is_online(row, now))
-                for row in found
-            ]
+            return [offer(row, now) for row in found]
 
 
-async def _use_up(session: AsyncSession, token_hash: str, now: datetime) -> str:
-    """The pool the token is for; the token cannot be used again."""
-    pool = await session.scalar(
+async def _use_up(session: AsyncSession, token_hash: str, now: datetime) -> tuple[str, bool]:
+    """The pool the token is for, and whether its agent needs approval; the token cannot be used again."""
+    used = await session.execute(
         update(EnrolmentTokenRow)
         .where(
             EnrolmentTokenRow.token_hash == token_hash,
@@ -169,12 +216,13 @@ async def _use_up(session: AsyncSession, token_hash: str, now: datetime) -> str:
             EnrolmentTokenRow.expires_at > now,
         )
         .values(used_at=now)
-        .returning(EnrolmentTokenRow.pool)
+        .returning(EnrolmentTokenRow.pool, EnrolmentTokenRow.needs_approval)
         .execution_options(synchronize_session=False)
     )
-    if pool is None:
+    found = used.one_or_none()
+    if found is None:
         raise EnrolmentRefused("this enrolment token is unknown, used or expired; ask an admin for a new one")
-    return pool
+    return found.pool, found.needs_approval
 
 
 async def _overwrite(

@@ -6,7 +6,19 @@ Times are UTC and aware (``UtcDateTime``). Ids are spelt as in ``domain.ids``.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint, false
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    true,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.column_types import Prose, UtcDateTime
@@ -307,10 +319,14 @@ class EnrolmentTokenRow(Table):
     created_by: Mapped[str] = mapped_column(String(320))
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    needs_approval: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class AgentRow(Table):
-    """An enrolled agent. ``instance_id`` is the installation that bears the name."""
+    """An enrolled agent: what it says of itself, and what admins say of it.
+
+    ``instance_id`` is the installation that bears the name; ``clock_ahead`` is in seconds.
+    """
 
     __tablename__ = "agents"
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
@@ -322,6 +338,13 @@ class AgentRow(Table):
     version: Mapped[str] = mapped_column(Prose(40), default="")
     enrolled_at: Mapped[datetime]
     last_seen_at: Mapped[datetime | None]
+    clock_ahead: Mapped[float | None]
+    is_draining: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_approved: Mapped[bool] = mapped_column(default=True, server_default=true())
+    labels: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    set_slots: Mapped[int | None]
+    in_maintenance: Mapped[bool] = mapped_column(default=False, server_default=false())
+    maintenance_reason: Mapped[str] = mapped_column(Prose(500), default="", server_default="")
 
 
 class DemandSetRow(Table):

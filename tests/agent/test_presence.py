@@ -60,6 +60,16 @@ async def test_it_goes_on_while_the_api_is_away(
     assert ["cut", "500"] == server.fired
 
 
+async def test_what_is_urgent_is_told_at_once(server: AgentServer, presence: Presence, eventually: Eventually) -> None:
+    """Such as that the agent drains: no job shall wait for it."""
+    keeping = asyncio.create_task(presence.keep(lambda _: None))
+    await eventually(lambda: len(server.heartbeats) == 1)
+    async with asyncio.timeout(1):
+        presence.hurry()
+        await eventually(lambda: len(server.heartbeats) == 2)
+    keeping.cancel()
+
+
 async def test_an_agent_that_was_removed_stops(server: AgentServer, presence: Presence) -> None:
     """Or whose name another installation bears."""
     server.refusals["heartbeat"] = (409, "NameTaken")

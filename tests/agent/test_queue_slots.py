@@ -89,6 +89,25 @@ async def test_a_lease_of_a_running_job_is_not_counted_twice(leases: Leases, hol
     assert await is_refused(queue)
 
 
+async def test_more_slots_are_used_at_once_and_fewer_when_jobs_end(leases: Leases) -> None:
+    """Nothing that runs is ended for it."""
+    pool = SlotPool(1, leases)
+    queue = QueueSlots(pool)
+    await reserve(queue)
+    queue.mark_slot_used(ANY)
+    waiting = asyncio.create_task(queue.reserve_slot(ANY))
+    await asyncio.sleep(0)
+    pool.resize(2)
+    async with asyncio.timeout(3):
+        await waiting
+    queue.mark_slot_used(ANY)
+    pool.resize(1)
+    queue.release_slot(USED)
+    assert await is_refused(queue)
+    queue.release_slot(USED)
+    await reserve(queue)
+
+
 async def test_a_closed_pool_gives_nothing(pool: SlotPool) -> None:
     """The agent drains."""
     pool.close()
