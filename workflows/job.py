@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.agent_job import AgentJob, AgentReady, DownloadRequest, RunStep, StepEnd, StepOutcome
-from activities.agents import Agents
+from activities.agents import Agents, AgentSearch
 from activities.records import JobFact, StepFact
 from domain.conditions import should_run
 from domain.ids import DeploymentId, job_id, step_run_id
@@ -105,7 +105,8 @@ class JobRun:
                     if not self._goes_elsewhere:
                         return await self._ended(status)
             except NoAgent as absence:
-                return await self._ended(RunStatus.FAILED, str(absence))
+                search = await self._search()
+                return await self._ended(RunStatus.FAILED, ": ".join(filter(None, (str(absence), search.absence))))
             self._goes_elsewhere = False
             self._lease = self._new_lease()
 
@@ -129,14 +130,17 @@ class JobRun:
         """Leave the job out because its condition does not hold."""
         return await self._ended(RunStatus.SKIPPED, f"its condition is {self._job.condition}")
 
-    async def _find_agent(self) -> None:
-        search = await workflow.execute_activity_method(
+    async def _search(self) -> AgentSearch:
+        return await workflow.execute_activity_method(
             Agents.find_agent,
             self._demands,
             start_to_close_timeout=FIND_AGENT_TIMEOUT,
             retry_policy=FIND_AGENT_RETRY,
             summary=f"who has {self._demands}?",
         )
+
+    async def _find_agent(self) -> None:
+        search = await self._search()
         waiting_for = search.absence or f"an agent of pool {self._job.pool} with {self._demands}"
         self._fact = self._fact.model_copy(update={"waiting_for": waiting_for})
         self._recorder.show("waiting", waiting_for)
