@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     smtp_tls: Literal["starttls", "implicit", "none"] = Field(
         default="starttls", description="none only for a server on this machine."
     )
+    log_retention_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after the end of a release until its logs are removed; 0: never."
+    )
     log_format: Literal["json", "text"] = "json"
 
 

@@ -54,6 +54,7 @@ async def _services(settings: Settings, database: Database) -> Services:
         bootstrap_token=settings.bootstrap_admin_token,
         mail=settings.mail,
         mail_events=SignedMailEvents(webhook_key) if webhook_key else None,
+        log_retention_days=settings.log_retention_days,
     )
 
 

@@ -1,4 +1,4 @@
-"""The application: every router, every error as a problem, the sweep beside it. Deny by default."""
+"""The application: every router, every error as a problem, the sweeps beside it. Deny by default."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from api import (
     deployments,
     health,
     interventions,
+    log_retention,
     logs,
     mail_events,
     outbox,
@@ -29,6 +30,7 @@ from api.edge import Edge
 from api.errors import answer_errors
 from api.health import installed_version
 from api.links import PREFIX
+from api.log_retention import remove_old_logs_for_ever
 from api.openapi import document
 from api.pages.router import router as pages
 from api.release_start import sweep_for_ever
@@ -40,6 +42,7 @@ _IN_THE_API = (
     releases,
     deployments,
     deployment_logs,
+    log_retention,
     interventions,
     approvals,
     pipelines,
@@ -82,10 +85,13 @@ def create_app(services: Services) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    sweep = asyncio.create_task(sweep_for_ever(app.state.services))
+    services = app.state.services
+    beside = [asyncio.create_task(sweep(services)) for sweep in (sweep_for_ever, remove_old_logs_for_ever)]
     try:
         yield
     finally:
-        sweep.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweep
+        for sweep in beside:
+            sweep.cancel()
+        for sweep in beside:
+            with suppress(asyncio.CancelledError):
+                await sweep

@@ -9,16 +9,19 @@ from anyio import CancelScope
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import needs
 from api.errors import documented
 from api.inputs import LARGEST_OFFSET, Offset, StepRun
 from api.log_text import whole_characters
 from api.services import Services, ServicesHere
+from domain.ids import DeploymentId
 from domain.refusal import NotFound
 from domain.role import Role
 from domain.status import RunStatus
-from storage import deployments, logs
+from storage import deployments, logs, releases
+from storage.log_retention import removal
 
 router = APIRouter(
     prefix="/logs", tags=["logs"], dependencies=[needs(Role.VIEWER)], responses=documented(401, 403, 404, 422)
@@ -46,6 +49,10 @@ Line = Annotated[
 ]
 
 
+class LogRemoved(NotFound):
+    """The log was kept as long as logs are kept here."""
+
+
 @router.get(
     "/{run_id:path}/text",
     operation_id="get_log",
@@ -67,8 +74,7 @@ async def get_log(
     where these begin, and ``X-Log-First-Line`` the number of the first one, when lines were asked for.
     """
     async with services.database.reading() as session:
-        if await deployments.step_run(session, run_id) is None:
-            raise NoSuchRun(f"there is no step run {run_id}")
+        await _require_log(session, run_id)
         if from_line is None:
             found = logs.Excerpt(0, offset, await logs.read(session, run_id, offset, limit))
         else:
@@ -132,9 +138,10 @@ async def follower(
     offset: Offset = 0,
     last_event_id: Annotated[int | None, Header(ge=0, le=LARGEST_OFFSET)] = None,
 ) -> Follower:
-    """Where the reader is: after the last event it has seen, or at ``offset``. Raises NoSuchRun."""
+    """Where the reader is: after the last event it has seen, or at ``offset``. Raises NoSuchRun and LogRemoved."""
     reader = Follower(services, run_id, offset if last_event_id is None else last_event_id)
-    await _look(services, run_id, reader.offset)
+    async with services.database.reading() as session:
+        await _require_log(session, run_id)
     return reader
 
 
@@ -148,6 +155,17 @@ async def follow_log(reader: Annotated[Follower, Depends(follower)]) -> AsyncIte
     """Server-sent events. ``id`` is the byte offset after the piece, so ``Last-Event-ID`` goes on without loss."""
     async for event in reader.events():
         yield event
+
+
+async def _require_log(session: AsyncSession, run_id: str) -> None:
+    """Raises NoSuchRun and LogRemoved."""
+    run = await deployments.step_run(session, run_id)
+    if run is None:
+        raise NoSuchRun(f"there is no step run {run_id}")
+    release = await releases.get(session, DeploymentId.parse(run_id.rsplit("/", 3)[0]).release)
+    gone = removal(release, run) if release is not None else None
+    if gone is not None:
+        raise LogRemoved(f"its log was removed on {gone.at:%Y-%m-%d}; logs are kept for {gone.kept_days} days")
 
 
 async def _look(services: Services, run_id: str, offset: int) -> _Look:

@@ -30,6 +30,7 @@ class Services:
     bootstrap_token: SecretStr | None = None
     mail: Literal["outbox", "sendgrid", "smtp"] = "outbox"
     mail_events: SignedMailEvents | None = None
+    log_retention_days: int = 0
     clock: Callable[[], datetime] = utc_now
 
     @property

@@ -209,6 +209,18 @@ def set_variables(
     say(f"{', '.join(change['variables'])} of {release} will be set for what has not begun yet")
 
 
+@app.command(epilog=examples("slipway release keep webshop/41", "slipway release keep webshop/41 --no-longer"))
+def keep(
+    context: typer.Context,
+    release: ReleaseId,
+    *,
+    no_longer: Annotated[bool, typer.Option("--no-longer", help="Let its logs go in their time again.")] = False,
+) -> None:
+    """Keep the logs of a release for ever, also where the server removes old ones."""
+    api_of(context).call("DELETE" if no_longer else "PUT", f"/releases/{release}/retain")
+    say(f"the logs of {release} are {'no longer kept' if no_longer else 'kept'} for ever")
+
+
 @app.command(epilog=examples("slipway release deploy webshop/41 prod", "slipway release deploy webshop/40 prod --wait"))
 def deploy(
     context: typer.Context,

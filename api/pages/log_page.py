@@ -16,6 +16,7 @@ from api.services import ServicesHere
 from domain.ids import DeploymentId
 from domain.status import RunStatus
 from storage import deployments, logs
+from storage.log_retention import removal
 from storage.tables import JobRow, StepRunRow
 
 router = APIRouter(include_in_schema=False)
@@ -56,6 +57,8 @@ async def log_page(
         end=end,
         part=part,
         extent=extent,
+        removal=removal(release, step),
+        issues=getattr(step, "issues", None) or [],
     )
 
 

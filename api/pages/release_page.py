@@ -4,11 +4,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from api import log_retention
 from api import releases as api_releases
 from api.auth import Releaser, Viewer
 from api.cancellation import Cancellation
@@ -43,6 +45,15 @@ class StageSection:
     request_id: str = field(default_factory=lambda: uuid4().hex)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """How long the logs are kept: by whose word for ever, else how many days; 0 if nothing is ever removed."""
+
+    by: str | None
+    removed_at: datetime | None
+    days: int
+
+
 @router.get("/{pipeline}/{number}")
 async def release_page(request: Request, release: Release, caller: Viewer, services: ServicesHere) -> Response:
     """The whole release as it stands."""
@@ -63,6 +74,7 @@ async def release_page(request: Request, release: Release, caller: Viewer, servi
         nodes={stage.stage: _node(stage) for stage in view.stages},
         sections=[_section(view, stage, peeks) for stage in view.stages],
         awaited=[a.id for d in view.deployments for a in d.approvals if is_awaited(person, a)],
+        kept=Kept(by=row.kept_by, removed_at=row.logs_removed_at, days=services.log_retention_days),
         is_live=not view.status.is_final or any(d.finished_at is None for d in view.deployments),
     )
 
@@ -75,6 +87,19 @@ async def cancel(
     require_own_form(request, form.text("csrf"))
     why = Cancellation(reason=form.text("reason", 1000))
     await api_releases.cancel_release(release, why, caller, services)
+    return RedirectResponse(f"/releases/{release}", 303)
+
+
+@router.post("/{pipeline}/{number}/keep")
+async def keep_logs(
+    request: Request, release: Release, caller: Releaser, form: SentForm, services: ServicesHere
+) -> Response:
+    """Keep the release's logs for ever, or no longer, and show the release."""
+    require_own_form(request, form.text("csrf"))
+    if form.text("keep", 10):
+        await log_retention.retain_release(release, caller, services)
+    else:
+        await log_retention.stop_retaining_release(release, caller, services)
     return RedirectResponse(f"/releases/{release}", 303)
 
 

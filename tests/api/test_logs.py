@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from fakes.api_world import NOW, World
+from fakes.hostile_output import STREAM
+from fastapi import routing
 from starlette.types import Message, Scope
 
 from activities.records import DeploymentFact, JobFact, StepFact
 from api.logs import Follower
 from domain.ids import DeploymentId
+from domain.role import Role
 from domain.status import RunStatus, StageStatus
 from storage import logs
 
@@ -161,21 +164,83 @@ async def test_a_run_without_a_log_ends_at_once(world: World, viewer: httpx2.Asy
 async def test_a_reader_who_leaves_is_not_served_any_more(world: World, viewer: httpx2.AsyncClient) -> None:
     """The stream of a quiet log ends with its connection."""
     await _run(world)
-    sent: list[Message] = []
-    asked = asyncio.Event()
+    reader = _Reader()
+    async with asyncio.timeout(10):
+        reader.leaves.set()
+        await world.app(_scope(viewer), reader.receive, reader.send)
+    assert [("http.response.start", 200)] == [(m["type"], m["status"]) for m in reader.sent if "status" in m]
 
-    async def receive() -> Message:
-        if not asked.is_set():
-            asked.set()
+
+async def test_readers_who_leave_leave_nothing_behind(either_world: World) -> None:
+    """Two hundred at once, fewer on the slower SQLite, in the middle of a log: no task or connection is kept."""
+    await _run(either_world)
+    await _write(either_world, b"one\n")
+    async with either_world.calling(Role.VIEWER) as viewer:
+        before = asyncio.all_tasks()
+        readers = [_Reader() for _ in range(40 if either_world.services.database.is_sqlite else 200)]
+        served = [
+            asyncio.ensure_future(either_world.app(_scope(viewer), reader.receive, reader.send)) for reader in readers
+        ]
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(reader.has_text.wait() for reader in readers))
+            for reader in readers:
+                reader.leaves.set()
+            await asyncio.gather(*served)
+        assert before == asyncio.all_tasks()
+    assert 0 == either_world.services.database._engine.pool.checkedout()
+
+
+async def test_a_quiet_log_keeps_its_connection_alive(
+    world: World, viewer: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With comments, so that no proxy takes it for dead."""
+    monkeypatch.setattr(routing, "_PING_INTERVAL", 0.01)
+    await _run(world)
+    reader = _Reader()
+    async with asyncio.timeout(10):
+        serving = asyncio.ensure_future(world.app(_scope(viewer), reader.receive, reader.send))
+        await reader.has_text.wait()
+        reader.leaves.set()
+        await serving
+    assert reader.text.startswith(b":")
+
+
+@pytest.mark.parametrize("hostile", STREAM)
+async def test_no_log_can_speak_for_the_stream(world: World, viewer: httpx2.AsyncClient, hostile: str) -> None:
+    """What looks like a field of an event is text of the log."""
+    written = hostile.encode()
+    await _run(world, RunStatus.SUCCEEDED, len(written))
+    await _write(world, written)
+    answer = await viewer.get(f"/logs/{RUN}/follow")
+    end = Event("end", {"status": "succeeded", "size": len(written)}, str(len(written)))
+    assert [Event("message", hostile, str(len(written))), end] == _events(answer)
+    assert not {"\r", "\u2028", "\u2029"} & set(answer.text)
+
+
+class _Reader:
+    """Somebody who follows a log, and leaves when told."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.has_text = asyncio.Event()
+        self.leaves = asyncio.Event()
+        self._asked = False
+
+    @property
+    def text(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    async def receive(self) -> Message:
+        if not self._asked:
+            self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
+        await self.leaves.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async with asyncio.timeout(10):
-        await world.app(_scope(viewer), receive, send)
-    assert [("http.response.start", 200)] == [(m["type"], m["status"]) for m in sent if "status" in m]
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+        if message.get("body"):
+            self.has_text.set()
 
 
 def _scope(client: httpx2.AsyncClient) -> Scope:

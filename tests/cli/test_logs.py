@@ -148,3 +148,13 @@ def test_a_stage_that_is_not_there_is_misuse(api: ApiServer, run, release) -> No
     result = run("logs", "webshop/41/prd")
     assert 2 == result.exit_code
     assert "has no stage prd\nhint: its stages: test" in result.stderr
+
+
+def test_the_logs_of_a_release_are_kept_for_ever(api: ApiServer, run) -> None:
+    """And let go again."""
+    path = "/api/v1/releases/webshop/41/retain"
+    api.on(f"PUT {path}", Answer({"id": "webshop/41", "kept_by": "rita@example.com"}))
+    api.on(f"DELETE {path}", Answer({"id": "webshop/41", "kept_by": None}))
+    assert "the logs of webshop/41 are kept for ever\n" == run("release", "keep", "webshop/41").stderr
+    assert "no longer" in run("release", "keep", "webshop/41", "--no-longer").stderr
+    assert [1, 1] == [len(api.asked(f"{method} {path}")) for method in ("PUT", "DELETE")]

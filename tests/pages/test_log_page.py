@@ -1,13 +1,18 @@
 """The page of one log."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from fakes.hostile_output import MARKUP, SEQUENCES
 from fakes.seed import DEV
+from sqlalchemy import update
 
+from domain.role import Role
 from storage import logs
+from storage.tables import ReleaseRow
 
+NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 PAGE = "/logs/webshop/41/prod-us/1/deploy/1/1"
 
 
@@ -114,6 +119,31 @@ async def test_the_bytes_of_a_hostile_log_are_kept(console):
     answer = await (await console.sign_in(DEV)).get(f"/api/v1/logs/{run}/text")
     headers = [answer.headers[name] for name in ("content-type", "x-content-type-options")]
     assert (written, ["text/plain; charset=utf-8", "nosniff"]) == (answer.content, headers)
+
+
+async def test_the_page_of_a_removed_log_says_when_it_went(console):
+    """Instead of an empty log."""
+    async with console.services.database.transaction() as session:
+        await session.execute(update(ReleaseRow).values(logs_removed_at=NOW, logs_kept_days=90))
+    page = (await (await console.sign_in(DEV)).get(PAGE)).text
+    assert "Its log was removed on" in page
+    assert "kept for 90 days" in page
+    assert "data-stream" not in page
+
+
+async def test_a_release_is_kept_for_ever_from_its_page(console):
+    """By a releaser, where logs are removed at all."""
+    client = await console.sign_in(DEV, Role.RELEASER)
+    assert "keep for ever" not in (await client.get("/releases/webshop/41")).text
+    console.serving(log_retention_days=90)
+    page = (await client.get("/releases/webshop/41")).text
+    assert "kept 90 days" in page
+    csrf = page.split('name="csrf" value="')[1].split('"')[0]
+    kept = await client.post("/releases/webshop/41/keep", data={"csrf": csrf, "keep": "yes"}, follow_redirects=True)
+    assert "kept for ever" in kept.text
+    assert "Its logs are kept for ever" in kept.text
+    again = await client.post("/releases/webshop/41/keep", data={"csrf": csrf, "keep": ""}, follow_redirects=True)
+    assert "kept 90 days" in again.text
 
 
 async def test_a_log_that_does_not_exist_is_not_found(console):
