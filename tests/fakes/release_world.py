@@ -45,7 +45,8 @@ from activities.reminding import BusinessClock
 from activities.turns import EnvironmentQueues
 from domain.approval import Action, Approval, Choice, Moment, Receipt, Vote
 from domain.artifact import PinnedArtifact
-from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, agent_queue
+from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, agent_queue, deployment_of_run
+from domain.intervention import Decision, DecisionReceipt, Remedy
 from domain.matching import DemandSet
 from domain.pipeline import Pipeline
 from domain.release import ReleasePlan
@@ -53,6 +54,7 @@ from workers.registry import WORKFLOWS
 from workers.sandbox import shared
 from workflows.approval import CastVote, OverrideApproval, Reassign, ReceiptQuery, Withdraw
 from workflows.deployment import DeploymentEnd, DeploymentWorkflow
+from workflows.intervention import DecideIntervention, DecisionQuery
 from workflows.release import ReleaseEnd, ReleaseInput, ReleaseWorkflow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -344,6 +346,20 @@ async def act(
     await handle.signal(_SIGNALS[type(message)], message)
     query = ReceiptQuery(moment=message.moment, action_id=action.action_id, by=action.by)
     receipt = await handle.query(DeploymentWorkflow.receipt, query)
+    assert receipt is not None
+    return receipt
+
+
+async def decide(world: World, run_id: str, remedy: Remedy, decision_id: str = "d") -> DecisionReceipt:
+    """Wait until people are asked about a run, decide, and read the receipt."""
+    async with asyncio.timeout(20):
+        while run_id not in world.tables.steps() or world.tables.steps()[run_id].intervention is None:
+            await asyncio.sleep(0.01)
+    handle = deployment_handle(world, str(deployment_of_run(run_id)))
+    decision = Decision(decision_id=decision_id, by="ana@example.com", remedy=remedy)
+    await handle.signal(DeploymentWorkflow.decide, DecideIntervention(run_id=run_id, decision=decision))
+    query = DecisionQuery(run_id=run_id, decision_id=decision_id, by=decision.by)
+    receipt = await handle.query(DeploymentWorkflow.decision_receipt, query)
     assert receipt is not None
     return receipt
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from fakes.release_world import World, act, deployment_handle, plan_of, stage, start, vote
+from fakes.release_world import World, act, decide, deployment_handle, plan_of, stage, start, vote
 from fakes.temporal_binaries import DEV_SERVER
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -20,6 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities import search_attributes
 from domain.approval import Choice, Moment
 from domain.approval_actions import Override, Reassignment, Withdrawal
+from domain.intervention import Remedy
 from domain.person import Requester
 from workflows.approval import MailBounced, OverrideApproval, Reassign, Withdraw
 from workflows.deployment import DeploymentWorkflow, PlanChange
@@ -168,6 +169,23 @@ async def unreachable(world: World) -> None:
     await handle.result()
 
 
+async def asked(world: World) -> None:
+    """People decide about a failed step, and about one whose agent was lost; both run again, one elsewhere."""
+    steps = [{"run": "flaky 1", "on_failure": "ask"}, {"run": "deploy"}]
+    jobs = [{"job": "deploy", "steps": steps, "on_agent_lost": "ask"}]
+    world.agent.gives_up_after = "asked/1/test/1/deploy/2/1"
+    handle = await start(world, plan_of({"pipeline": "asked", "stages": [{"stage": "test", "jobs": jobs}]}))
+    await decide(world, "asked/1/test/1/deploy/1/1", Remedy.RETRY)
+    await decide(world, "asked/1/test/1/deploy/2/1", Remedy.RETRY)
+    await handle.result()
+
+
+async def restarted(world: World) -> None:
+    """A job that may run twice starts anew, three times, before it fails."""
+    jobs = [{"job": "deploy", "steps": [{"run": "vanish 9"}], "on_agent_lost": "restart"}]
+    await (await start(world, plan_of({"pipeline": "restarted", "stages": [{"stage": "test", "jobs": jobs}]}))).result()
+
+
 SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     fan,
     approved,
@@ -178,6 +196,8 @@ SCENARIOS: list[Callable[[World], Awaitable[None]]] = [
     deferred,
     silent,
     unreachable,
+    asked,
+    restarted,
 ]
 
 

@@ -34,7 +34,7 @@ GROUPS = {
     "small": PEOPLE[4:5],
     "mixed": (REQUESTER, *PEOPLE[10:13]),
 }
-_VOTES_PER_APPROVAL = 9
+_VOTES_PER_APPROVAL = 11
 _VOTES_PER_WAVE = 1000
 _STAGES = 8
 _TIMES = (1, 1, 1, 1, 1, 1, 2, 2, 3, 5)
@@ -203,7 +203,7 @@ def _lively(rng: random.Random, planned: _Approval) -> Iterator[Act]:
     voters = _voters(rng, planned)
     for person in voters:
         yield _vote(planned, person, "reject" if rng.random() < 0.02 else "approve", "v", _later(rng))
-        if rng.random() < 0.3:
+        if rng.random() < 0.6:
             yield _act(planned, person, "withdrawals", "w", vote_id="v", comment="on second thoughts")
         if rng.random() < 0.3:
             yield _vote(planned, person, "approve", "v2")

@@ -1,16 +1,12 @@
 """A job asks people how it goes on, or begins anew elsewhere, where its author wants that."""
 
-import asyncio
 from typing import Any
 
 import pytest
-from fakes.release_world import World, plan_of, start
+from fakes.release_world import World, decide, deployment_handle, plan_of, start
 
-from domain.ids import DeploymentId
-from domain.intervention import Decision, ReceiptKind, Remedy
+from domain.intervention import ReceiptKind, Remedy
 from domain.status import ReleaseStatus, RunStatus
-from workflows.deployment import DeploymentWorkflow
-from workflows.intervention import DecideIntervention, DecisionQuery
 
 DEPLOYMENT = "webshop/1/test/1"
 JOB = f"{DEPLOYMENT}/deploy"
@@ -21,28 +17,6 @@ def one_job(*steps: dict[str, Any], **job: Any) -> dict[str, Any]:
         "pipeline": "webshop",
         "stages": [{"stage": "test", "jobs": [{"job": "deploy", "steps": list(steps), **job}]}],
     }
-
-
-async def asked(world: World, run_id: str) -> str:
-    """The question, once it is recorded."""
-    async with asyncio.timeout(20):
-        while True:
-            run = world.tables.steps().get(run_id)
-            if run is not None and run.intervention is not None:
-                return run.intervention.question
-            await asyncio.sleep(0.01)
-
-
-async def decide(world: World, run_id: str, remedy: Remedy, decision_id: str = "d") -> ReceiptKind:
-    """Wait until it is asked for, decide, and read the receipt."""
-    await asked(world, run_id)
-    handle = world.client.get_workflow_handle_for(DeploymentWorkflow.run, DeploymentId.parse(DEPLOYMENT).workflow_id)
-    decision = Decision(decision_id=decision_id, by="ana@example.com", remedy=remedy)
-    await handle.signal(DeploymentWorkflow.decide, DecideIntervention(run_id=run_id, decision=decision))
-    query = DecisionQuery(run_id=run_id, decision_id=decision_id, by="ana@example.com")
-    receipt = await handle.query(DeploymentWorkflow.decision_receipt, query)
-    assert receipt is not None
-    return receipt.kind
 
 
 @pytest.mark.parametrize(
@@ -60,7 +34,7 @@ async def test_people_decide_about_a_failed_step(
     steps = [{"run": "flaky 1", "on_failure": "ask"}, {"run": "deploy"}]
     async with world.running():
         handle = await start(world, plan_of(one_job(*steps)))
-        assert ReceiptKind.COUNTED == await decide(world, f"{JOB}/1/1", remedy)
+        assert ReceiptKind.COUNTED == (await decide(world, f"{JOB}/1/1", remedy)).kind
         assert end == (await handle.result()).status
     assert runs == world.agent.runs
     assert 1 == len(world.agent.holds)
@@ -86,7 +60,7 @@ async def test_people_decide_about_a_step_whose_agent_was_lost(
     world.agent.gives_up_after = f"{JOB}/1/1"
     async with world.running():
         handle = await start(world, plan_of(one_job({"run": "first"}, {"run": "deploy"}, on_agent_lost="ask")))
-        assert ReceiptKind.COUNTED == await decide(world, f"{JOB}/1/1", remedy)
+        assert ReceiptKind.COUNTED == (await decide(world, f"{JOB}/1/1", remedy)).kind
         assert end == (await handle.result()).status
     assert runs == world.agent.runs
     leases = [hold.lease_id for hold in world.agent.holds]
@@ -129,11 +103,9 @@ async def test_a_decision_counts_once(world: World) -> None:
     """Who decides later is told who was first."""
     async with world.running():
         handle = await start(world, plan_of(one_job({"run": "flaky 1", "on_failure": "ask"}, {"run": "hang"})))
-        told = [
-            await decide(world, f"{JOB}/1/1", remedy, remedy) for remedy in (Remedy.RETRY, Remedy.RETRY, Remedy.FAIL)
-        ]
-        deployment = world.client.get_workflow_handle(DeploymentId.parse(DEPLOYMENT).workflow_id)
-        await deployment.signal("cancel", {"by": "rita@example.com"})
+        remedies = (Remedy.RETRY, Remedy.RETRY, Remedy.FAIL)
+        told = [(await decide(world, f"{JOB}/1/1", remedy, remedy)).kind for remedy in remedies]
+        await deployment_handle(world, DEPLOYMENT).signal("cancel", {"by": "rita@example.com"})
         await handle.result()
     assert [ReceiptKind.COUNTED, ReceiptKind.COUNTED, ReceiptKind.ALREADY_DECIDED] == told
     assert f"{JOB}/1/3" not in world.agent.runs
