@@ -14,6 +14,7 @@ from domain.approval import Approval
 from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.intervention import Intervention
+from domain.outputs import Issue, NotedFile, Summary
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 
 
@@ -95,7 +96,10 @@ class JobFact(Frozen):
 
 
 class StepFact(Frozen):
-    """One run of one step (step 0 is the artifact download). ``secrets`` are names of stored secrets by variable."""
+    """One run of one step (step 0 is the artifact download).
+
+    By environment name: ``secrets`` are names of stored secrets, ``secret_outputs`` tell where earlier steps set them.
+    """
 
     fact: Literal["step"] = "step"
     run_id: str
@@ -105,13 +109,29 @@ class StepFact(Frozen):
     title: str
     status: RunStatus
     secrets: dict[str, str] = {}
+    secret_outputs: dict[str, str] = {}
     exit_code: int | None = None
     reason: str = ""
     log_size: int | None = None
     log_sha256: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    issues: tuple[Issue, ...] = ()
+    errors: int = 0
+    warnings: int = 0
+    summaries: tuple[Summary, ...] = ()
+    files: tuple[NotedFile, ...] = ()
+    progress: int | None = None
+    progress_text: str = ""
     intervention: Intervention | None = None
+
+
+class NameFact(Frozen):
+    """A step gave the release another name."""
+
+    fact: Literal["name"] = "name"
+    release: str
+    name: str
 
 
 class Event(Frozen):
@@ -125,7 +145,7 @@ class Event(Frozen):
 
 
 Fact = Annotated[
-    ReleaseFact | PlanFact | StageFact | DeploymentFact | ApprovalFact | JobFact | StepFact | Event,
+    ReleaseFact | PlanFact | StageFact | DeploymentFact | ApprovalFact | JobFact | StepFact | NameFact | Event,
     Field(discriminator="fact"),
 ]
 

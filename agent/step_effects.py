@@ -178,7 +178,7 @@ class StepEffects:
     @_do.register
     def _set_secret(self, command: SetSecret) -> str:
         """For this run the masker learns it with its line."""
-        size = sum(len(mask.encode()) for mask in (*self._masks, command.value) if _is_utf8(mask))
+        size = sum(written_size(mask) for mask in (*self._masks, _readable(command.value)))
         if not _is_utf8(command.value) or len(self._masks) >= Terms().number or size > Terms().size:
             return "this secret is masked in this step, but not in following ones"
         self._masks += [command.value] if command.value not in (*self._masks, "") else []

@@ -18,6 +18,7 @@ from activities.records import (
     Event,
     Fact,
     JobFact,
+    NameFact,
     PlanFact,
     ReleaseFact,
     StageFact,
@@ -27,7 +28,7 @@ from domain.approval import Approval, Verdict, asked_now, cancel
 from domain.awaiting import awaited
 from domain.ids import DeploymentId, ReleaseId
 from domain.person import spelled
-from storage import approvals
+from storage import approvals, secret_outputs
 from storage.database import Database
 from storage.tables import (
     AppliedEntryRow,
@@ -43,6 +44,7 @@ from storage.tables import (
 from storage.upsert import insert_new, put
 
 _logger = logging.getLogger(__name__)
+_LISTS = {"issues", "summaries", "files"}
 
 
 class SqlRecords:
@@ -126,6 +128,7 @@ async def _write_deployment(fact: DeploymentFact, entry: Entry, session: AsyncSe
     await put(session, DeploymentRow, row, keep=() if is_its_own else ("run_id",))
     if fact.status.is_final:
         await _end_approvals(fact.deployment, entry, session)
+        await secret_outputs.forget(session, fact.deployment)
 
 
 async def _end_approvals(deployment: str, entry: Entry, session: AsyncSession) -> None:
@@ -199,10 +202,21 @@ async def _write_job(fact: JobFact, _entry: Entry, session: AsyncSession) -> Non
 
 @_write.register
 async def _write_step(fact: StepFact, _entry: Entry, session: AsyncSession) -> None:
-    row = fact.model_dump(exclude={"fact", "run_id", "intervention"}) | {"id": fact.run_id}
+    row = fact.model_dump(exclude={"fact", "run_id", "intervention", *_LISTS}) | {"id": fact.run_id}
+    row |= fact.model_dump(mode="json", include=_LISTS)
     asked = fact.intervention
     kept = asked.model_dump(mode="json") if asked else None
     await put(session, StepRunRow, row | {"intervention": kept, "is_asked": asked is not None and asked.is_open})
+
+
+@_write.register
+async def _write_name(fact: NameFact, _entry: Entry, session: AsyncSession) -> None:
+    await session.execute(
+        update(ReleaseRow)
+        .where(ReleaseRow.id == fact.release)
+        .values(name=fact.name)
+        .execution_options(synchronize_session=False)
+    )
 
 
 @_write.register

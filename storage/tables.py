@@ -234,6 +234,28 @@ class StepRunRow(Table):
     finished_at: Mapped[datetime | None]
     intervention: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     is_asked: Mapped[bool] = mapped_column(default=False, server_default=false(), index=True)
+    secret_outputs: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, server_default="{}", doc="Where earlier steps set them, by environment name."
+    )
+    issues: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    errors: Mapped[int] = mapped_column(default=0, server_default="0")
+    warnings: Mapped[int] = mapped_column(default=0, server_default="0")
+    summaries: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    files: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    progress: Mapped[int | None]
+    progress_text: Mapped[str] = mapped_column(Prose(), default="", server_default="")
+
+
+class SecretOutputRow(Table):
+    """A secret that a step set, sealed with AES-GCM bound to this row. ``#`` stands for values without a name."""
+
+    __tablename__ = "secret_outputs"
+    run_id: Mapped[str] = mapped_column(String(270), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(250), index=True)
+    deployment: Mapped[str] = mapped_column(String(180), index=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
 
 
 class LogChunkRow(Table):
