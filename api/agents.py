@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from api.auth import PUBLIC, Admin, AgentCaller, needs
@@ -27,6 +27,9 @@ InstanceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 Capability = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Capabilities = Annotated[dict[Capability, Annotated[str, StringConstraints(max_length=1000)]], Field(max_length=500)]
 Slots = Annotated[int, Field(ge=1, le=256)]
+Search = Annotated[
+    str, Query(max_length=200, description="Words, each part of the name, the pool or a capability such as os=linux.")
+]
 
 
 class NewEnrolment(Body):
@@ -140,10 +143,10 @@ async def agent_heartbeat(pulse: Pulse, caller: AgentCaller, services: ServicesH
 
 
 @router.get("/agents", dependencies=[needs(Role.VIEWER)], operation_id="list_agents", summary="List agents")
-async def list_agents(services: ServicesHere) -> list[AgentView]:
+async def list_agents(services: ServicesHere, q: Search = "") -> list[AgentView]:
     """By pool and name."""
     async with services.database.reading() as session:
-        return await agent_views(session, services)
+        return await agent_views(session, services, q)
 
 
 @router.delete(

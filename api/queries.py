@@ -146,9 +146,9 @@ async def approval_page(
     return ApprovalPage(items=items, next_cursor=_next(rows, limit, approvals.cursor_of))
 
 
-async def agent_views(session: AsyncSession, services: Services) -> list[AgentView]:
-    """All agents, by pool and name."""
-    rows = await agents.all_agents(session)
+async def agent_views(session: AsyncSession, services: Services, wanted: str = "") -> list[AgentView]:
+    """By pool and name: agents that have every ``wanted`` word in name, pool or capabilities."""
+    rows = [row for row in await agents.all_agents(session) if agents.fits(row, wanted)]
     running = await deployments.jobs_of_agents(session, [row.name for row in rows])
     jobs_of = _grouped(running, lambda job: job.agent or "")
     return [agent_view(row, jobs_of[row.name], services) for row in rows]
@@ -161,6 +161,7 @@ def agent_view(row: AgentRow, jobs: Iterable[JobRow], services: Services) -> Age
     return AgentView(
         name=row.name,
         pool=row.pool,
+        status=agents.status(row, now),
         is_online=offer.is_online,
         takes_jobs=offer.takes_jobs,
         closed_because=offer.closed_because,

@@ -199,12 +199,14 @@ class AgentJobView(View):
 class AgentView(View):
     """One agent: what it can do, what it does, and whether it takes jobs; if not, ``closed_because`` of it.
 
+    ``status`` is online, offline, draining, maintenance or waiting for approval, in one word for people.
     ``capabilities`` include the ``labels``, which go before the agent's own; ``slots`` is what an admin set, or else
     ``own_slots``. ``clock_ahead`` is in seconds, and ``clock_warning`` says it in words when it matters.
     """
 
     name: str
     pool: str
+    status: str
     is_online: bool
     takes_jobs: bool
     closed_because: str

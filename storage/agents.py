@@ -169,6 +169,23 @@ def why_closed(row: AgentRow) -> str:
     return "is draining" if row.is_draining else ""
 
 
+def status(row: AgentRow, now: datetime) -> str:
+    """One word for people: what an admin should know first."""
+    if not row.is_approved:
+        return "waiting for approval"
+    if row.in_maintenance:
+        return "maintenance"
+    if not is_online(row, now):
+        return "offline"
+    return "draining" if row.is_draining else "online"
+
+
+def fits(row: AgentRow, wanted: str) -> bool:
+    """Whether every word is part of its name, its pool, or one of its capabilities (``os=linux``), in any case."""
+    told = [row.name, row.pool, *(f"{name}={value}" for name, value in capabilities_of(row).items())]
+    return all(any(word in text.lower() for text in told) for word in wanted.lower().split())
+
+
 def offer(row: AgentRow, now: datetime) -> AgentOffer:
     """The agent as a candidate for jobs. One that drained and has gone is offline, and no more."""
     online = is_online(row, now)

@@ -42,6 +42,9 @@ _LOOKS = {
     "superseded": Look("off", "skip"),
     "online": Look("good", "check"),
     "offline": Look("off", "slash"),
+    "maintenance": Look("warn", "stop"),
+    "draining": Look("warn", "clock"),
+    "waiting for approval": Look("wait", "clock"),
 }
 
 

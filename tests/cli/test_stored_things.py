@@ -181,6 +181,54 @@ def test_agents_are_listed_with_what_they_can_do(api: ApiServer, run) -> None:
     assert "a1     default  online  1 of 4  os=linux web" == run("agents").stdout.splitlines()[1]
 
 
+def test_an_agent_that_takes_no_jobs_says_why(api: ApiServer, run) -> None:
+    """With its clock, and what it runs; beside the table, which stays one line an agent."""
+    agent = {"name": "a1", "pool": "default", "is_online": True, "busy": 1, "slots": 4, "capabilities": {}}
+    more = {"status": "maintenance", "closed_because": "is under maintenance: disk swap"}
+    jobs = [{"id": "webshop/41/prod/1/deploy", "console": "https://slipway.example.com/releases/webshop/41#stage-prod"}]
+    clock = {"clock_warning": "its clock is 3 min ahead"}
+    api.on("GET /api/v1/agents", Answer([agent | more | clock | {"jobs": jobs}]))
+    result = run("agents", "--find", "os=linux")
+    assert {"q": "os=linux"} == api.asked("GET /api/v1/agents")[0].query
+    assert "maintenance" in result.stdout.splitlines()[1]
+    assert [
+        "a1: takes no new jobs: it is under maintenance: disk swap",
+        "a1: its clock is 3 min ahead",
+        "a1: runs webshop/41/prod/1/deploy: https://slipway.example.com/releases/webshop/41#stage-prod",
+    ] == result.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "call", "body"),
+    [
+        (["label", "a1", "gpu", "region=eu"], "PUT /api/v1/agents/a1/labels", {"labels": {"gpu": "", "region": "eu"}}),
+        (["label", "a1", "--none"], "PUT /api/v1/agents/a1/labels", {"labels": {}}),
+        (
+            ["maintain", "a1", "--reason", "disk"],
+            "PUT /api/v1/agents/a1/maintenance",
+            {"on": True, "reason": "disk"},
+        ),
+        (["maintain", "a1", "--end"], "PUT /api/v1/agents/a1/maintenance", {"on": False, "reason": ""}),
+        (["slots", "a1", "4"], "PUT /api/v1/agents/a1/slots", {"slots": 4}),
+        (["slots", "a1", "own"], "PUT /api/v1/agents/a1/slots", {"slots": None}),
+        (["approve", "a1"], "POST /api/v1/agents/a1/approval", None),
+        (["remove", "a1"], "DELETE /api/v1/agents/a1", None),
+    ],
+)
+def test_an_admin_cares_for_agents(api: ApiServer, run, words: list[str], call: str, body: object) -> None:
+    """Each command is one call."""
+    api.on(call, Answer({"labels": {"gpu": ""}, "slots": 4}))
+    assert 0 == run("agents", *words).exit_code
+    assert [body] == [request.json if request.body else None for request in api.asked(call)]
+
+
+@pytest.mark.parametrize("words", [["label", "a1"], ["label", "a1", "gpu", "--none"], ["slots", "a1", "many"]])
+def test_what_could_be_meant_otherwise_is_asked_for(api: ApiServer, run, words: list[str]) -> None:
+    """Nothing is sent."""
+    assert 2 == run("agents", *words).exit_code
+    assert [] == api.requests
+
+
 def test_a_mail_is_read_in_the_terminal(api: ApiServer, run) -> None:
     """Its text part, without escape sequences."""
     mail = {
