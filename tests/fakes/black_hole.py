@@ -71,7 +71,7 @@ class BlackHole:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        with suppress(OSError), closing(writer):
+        with suppress(OSError, asyncio.CancelledError), closing(writer):
             await self._passing(self._age)
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
             with closing(to_writer):

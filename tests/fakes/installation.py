@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx2
-from fakes.quick_agents import QuickAgent
+from fakes.quick_processes import QuickProcess
 
 from local.child import Program
 from local.demo_builds import TOKEN, USER
@@ -77,7 +77,7 @@ class Installation:
         surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.programs = Programs(folder, self.memory, surroundings, mail="outbox")
         self._settings = settings or {}
-        self._processes: dict[str, subprocess.Popen[bytes] | QuickAgent] = {}
+        self._processes: dict[str, subprocess.Popen[bytes] | QuickProcess] = {}
         self._agents: dict[str, Program] = {}
         self._quick: set[str] = set()
         self.http = httpx2.Client(
@@ -132,10 +132,10 @@ class Installation:
     def start(self, name: str) -> None:
         """Start the process of this name (again)."""
         program = self._program(name)
-        if name in self._quick:
-            self._processes[name] = QuickAgent(program, self.log_file(name))
-            return
         environment = {**program.environment, **self._settings}
+        if name in self._quick:
+            self._processes[name] = QuickProcess(program.command[2], environment, program.folder, self.log_file(name))
+            return
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 program.command,
@@ -146,6 +146,10 @@ class Installation:
                 env=environment,
                 start_new_session=True,
             )
+
+    def hasten(self, name: str) -> None:
+        """From its next start on, the process of this name, an agent or the worker, starts at once."""
+        self._quick.add(name)
 
     def kill(self, name: str, number: int = signal.SIGKILL, within: float = 20) -> int:
         """End the process, by default without a chance to tidy up; its exit code."""
@@ -177,7 +181,7 @@ class Installation:
     ) -> None:
         """Enrol and start an agent with these capabilities, and wait until it is online. Quick ones start at once."""
         if is_quick:
-            self._quick.add(name)
+            self.hasten(name)
         token = self.ok("POST", "/api/v1/agents/enrolment-tokens", json={"pool": pool})["token"]
         program = self.programs.agent(token)
         own = {

@@ -1,22 +1,23 @@
-"""Agents forked from a process that has imported everything: the real agent, started in a tenth of the time."""
+"""Agents and release workers forked from a process that has imported everything: the real ones, started at once."""
 
 import multiprocessing
 import os
 import signal
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
-from local.child import Program
-
+_MODULES = ["workers.agent", "workers.release"]
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["workers.agent"])
+_FORKS.set_forkserver_preload(_MODULES)
 
 
-class QuickAgent:
-    """What a story does with a ``Popen``, for an agent of its own session."""
+class QuickProcess:
+    """What a story does with a ``Popen``, for a module that is started by its ``main``. It has a session of its own."""
 
-    def __init__(self, program: Program, log: Path) -> None:
-        arguments = (dict(program.environment), str(program.folder), str(log))
+    def __init__(self, module: str, environment: Mapping[str, str], folder: Path, log: Path) -> None:
+        assert module in _MODULES, module
+        arguments = (module, dict(environment), str(folder), str(log))
         self._process = _FORKS.Process(target=_serve, args=arguments, daemon=False)
         self._process.start()
         assert self._process.pid is not None
@@ -29,7 +30,7 @@ class QuickAgent:
         self._process.join(timeout)
         code = self._process.exitcode
         if code is None:
-            raise TimeoutError(f"agent {self.pid} still runs after {timeout} s")
+            raise TimeoutError(f"process {self.pid} still runs after {timeout} s")
         self._process.close()
         return code
 
@@ -37,9 +38,7 @@ class QuickAgent:
         os.kill(self.pid, number)
 
 
-def _serve(environment: Mapping[str, str], folder: str, log: str) -> None:
-    from workers.agent import main  # noqa: PLC0415  who starts agents need not know what they import
-
+def _serve(module: str, environment: Mapping[str, str], folder: str, log: str) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
@@ -48,4 +47,4 @@ def _serve(environment: Mapping[str, str], folder: str, log: str) -> None:
     for stream in (1, 2):
         os.dup2(output, stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it
-    main()
+    import_module(module).main()
