@@ -1,26 +1,31 @@
 """What an agent fetches and sends for the step runs it holds: secrets, artifacts, logs. Nothing of anybody else's."""
 
+from typing import Annotated
+
 import structlog
 from fastapi import APIRouter, Request
+from pydantic import Field, SecretStr, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.artifact_source import UnknownConnection
 from activities.pinning import connection_name
 from api.auth import AgentCaller, Caller
 from api.errors import documented
-from api.inputs import Offset, StepRun
+from api.inputs import Body, Offset, StepRun
 from api.services import Services, ServicesHere
 from api.views import ArtifactsToFetch, ArtifactToFetch, ConnectionWithToken, LogSize, SecretValues
 from domain.artifact import Manifest, PinnedArtifact
 from domain.ids import DeploymentId
+from domain.outputs import VARIABLES
 from domain.refusal import Kind, NotAllowed, Refusal
 from domain.release import ReleasePlan
 from domain.status import RunStatus
-from storage import connections, deployments, logs, manifests, releases, secrets
+from storage import connections, deployments, logs, manifests, releases, secret_outputs, secrets
 from storage.tables import JobRow, StepRunRow
 
 router = APIRouter(prefix="/agent/step-runs", tags=["agent work"], responses=documented(401, 403, 422))
 _log = structlog.get_logger("slipway.api")
+SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_. -]{0,127}$")]
 
 
 class NotYourRun(NotAllowed):
@@ -35,12 +40,52 @@ class LogClosed(Refusal):
 
 @router.get("/{run_id:path}/secrets", operation_id="get_step_secrets", summary="Fetch the secrets of a running step")
 async def get_step_secrets(run_id: StepRun, caller: AgentCaller, services: ServicesHere) -> SecretValues:
-    """Those that the step names, while it runs, for the agent that holds its job."""
+    """Those that the step names, while it runs, for the agent that holds its job.
+
+    And, to be masked in its log, those that other steps of the job were given or set.
+    """
     async with services.database.reading() as session:
-        run, _ = await _running(session, run_id, caller)
-        stored = await secrets.values(session, services.sealing, run.secrets.values())
-    _log.info("secrets fetched", run=run_id, agent=caller.subject, secrets=sorted(run.secrets.values()))
-    return SecretValues(values={name: stored[secret] for name, secret in run.secrets.items()})
+        run, job = await _running(session, run_id, caller)
+        sealing = services.sealing
+        stored = await secrets.values(session, sealing, run.secrets.values())
+        told = await secret_outputs.values(session, sealing, job.deployment, run.secret_outputs.values())
+        given = await secrets.known(session, sealing, await deployments.secrets_of_job(session, job.id))
+        masks = {*given.values(), *await secret_outputs.of_job(session, sealing, job.id)}
+    values = {name: stored[secret] for name, secret in run.secrets.items()}
+    values |= {name: told[reference] for name, reference in run.secret_outputs.items()}
+    names = sorted([*run.secrets.values(), *run.secret_outputs.values()])
+    _log.info("secrets fetched", run=run_id, agent=caller.subject, secrets=names)
+    return SecretValues(values=values, masks=sorted(masks - set(values.values())))
+
+
+class SecretOutputs(Body):
+    """What a step set with issecret=true, by name, and values that are only to be masked."""
+
+    variables: Annotated[dict[SetName, SecretStr], Field(max_length=VARIABLES)] = {}
+    masks: Annotated[list[SecretStr], Field(max_length=VARIABLES)] = []
+
+
+@router.put(
+    "/{run_id:path}/secret-outputs",
+    status_code=204,
+    operation_id="put_secret_outputs",
+    summary="Keep the secrets that a running step set",
+    responses=documented(413),
+)
+async def put_secret_outputs(run_id: StepRun, told: SecretOutputs, caller: AgentCaller, services: ServicesHere) -> None:
+    """For the steps after it that name them, until the deployment ends. Sealed; nobody reads them but such a step."""
+    async with services.database.transaction() as session:
+        run, job = await _running(session, run_id, caller)
+        await secret_outputs.keep(
+            session,
+            services.sealing,
+            run=run,
+            job=job,
+            variables={name: value.get_secret_value() for name, value in told.variables.items()},
+            masks=[value.get_secret_value() for value in told.masks],
+            now=services.clock(),
+        )
+    _log.info("secrets of a step kept", run=run_id, agent=caller.subject, secrets=sorted(told.variables))
 
 
 @router.get(

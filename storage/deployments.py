@@ -58,6 +58,12 @@ async def asked_runs(session: AsyncSession) -> Sequence[StepRunRow]:
     return (await session.scalars(asked)).all()
 
 
+async def secrets_of_job(session: AsyncSession, job_id: str) -> Sequence[str]:
+    """The names of the stored secrets that steps of the job were given so far."""
+    found = await session.scalars(select(StepRunRow.secrets).where(StepRunRow.job_id == job_id))
+    return sorted({name for secrets in found for name in secrets.values()})
+
+
 async def jobs_of_release(session: AsyncSession, release: ReleaseId) -> Sequence[JobRow]:
     """Of all deployments of the release, each deployment's in the author's order."""
     found = await session.scalars(

@@ -30,12 +30,17 @@ async def names(session: AsyncSession) -> Sequence[str]:
 async def values(session: AsyncSession, sealing: Sealing, wanted: Iterable[str]) -> dict[str, str]:
     """The values by name; raises SecretMissing naming what nobody has stored, SealBroken for another key's."""
     wanted = list(dict.fromkeys(wanted))
-    rows = await session.execute(select(SecretRow.name, SecretRow.sealed).where(SecretRow.name.in_(wanted)))
-    found = {name: sealing.open(sealed, _row(name)).decode() for name, sealed in rows}
+    found = await known(session, sealing, wanted)
     absent = [name for name in wanted if name not in found]
     if absent:
         raise SecretMissing(f"no secret is stored as {', '.join(absent)}")
     return found
+
+
+async def known(session: AsyncSession, sealing: Sealing, wanted: Iterable[str]) -> dict[str, str]:
+    """Those of the values that are stored; raises SealBroken for another key's."""
+    rows = await session.execute(select(SecretRow.name, SecretRow.sealed).where(SecretRow.name.in_(list(wanted))))
+    return {name: sealing.open(sealed, _row(name)).decode() for name, sealed in rows}
 
 
 async def remove(session: AsyncSession, name: str) -> bool:

@@ -73,7 +73,7 @@ async def test_a_running_step_gets_the_secrets_it_names(world: World, agent: htt
     await _deploying(world)
     await _store(world, db="hunter2", other="not for this step")
     answer = await agent.get(f"{WORK}/secrets")
-    assert (200, {"values": {"PASSWORD": "hunter2"}}) == (answer.status_code, answer.json())
+    assert (200, {"values": {"PASSWORD": "hunter2"}, "masks": []}) == (answer.status_code, answer.json())
 
 
 @pytest.mark.parametrize("status", [RunStatus.WAITING, RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.UNKNOWN])
@@ -262,3 +262,67 @@ async def test_a_log_may_grow_beyond_two_gigabytes(world: World, agent: httpx2.A
     await _deploying(world)
     answer = await agent.put(f"{WORK}/log?offset={2**31}", content=b"x")
     assert (409, "LogGap") == (answer.status_code, answer.json()["error"])
+
+
+async def _next_step(world: World, job: str = JOB, **more: Any) -> str:
+    """Step 2 of the job runs, and names what step 1 set."""
+    fact = StepFact(run_id=f"{job}/2/1", job_id=job, step=2, try_number=1, title="next", status=RunStatus.RUNNING)
+    told = {"secret_outputs": {"TOKEN": f"{RUN}/TOKEN"}, **more}
+    await world.record(TEST.workflow_id, fact.model_copy(update=told))
+    return f"/agent/step-runs/{job}/2/1"
+
+
+async def test_a_secret_that_a_step_set_reaches_the_steps_that_name_it(world: World, agent: httpx2.AsyncClient) -> None:
+    """And whatever else the job's steps were given or set is there to be masked."""
+    await _deploying(world)
+    await _store(world, db="hunter2")
+    told = {"variables": {"token": "s3cr3t-value"}, "masks": ["mask-me"]}
+    assert 204 == (await agent.put(f"{WORK}/secret-outputs", json=told)).status_code
+    await _step(world, status=RunStatus.SUCCEEDED)
+    answer = await agent.get(f"{await _next_step(world)}/secrets")
+    assert {"values": {"TOKEN": "s3cr3t-value"}, "masks": ["hunter2", "mask-me"]} == answer.json()
+    nameless = await agent.get(f"{await _next_step(world, secret_outputs={})}/secrets")
+    assert {"values": {}, "masks": ["hunter2", "mask-me", "s3cr3t-value"]} == nameless.json()
+
+
+async def test_a_secret_that_no_step_set_is_named(world: World, agent: httpx2.AsyncClient) -> None:
+    """So that the step's failure says what to do."""
+    await _deploying(world)
+    answer = await agent.get(f"{await _next_step(world)}/secrets")
+    assert (404, "the step that should have set TOKEN left no value for it") == (
+        answer.status_code,
+        answer.json()["detail"],
+    )
+
+
+async def test_secrets_are_kept_only_for_a_run_that_is_held_and_runs(world: World, agent: httpx2.AsyncClient) -> None:
+    """Not for another agent's, and not for one that has ended."""
+    await _deploying(world)
+    told = {"variables": {"TOKEN": "s3cr3t-value"}}
+    async with world.calling(Role.AGENT, "web-2") as foreign:
+        stolen = await foreign.put(f"{WORK}/secret-outputs", json=told)
+    await _step(world, status=RunStatus.SUCCEEDED)
+    late = await agent.put(f"{WORK}/secret-outputs", json=told)
+    assert [(403, "NotYourRun")] * 2 == [(a.status_code, a.json()["error"]) for a in (stolen, late)]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"variables": {"9": "s3cr3t-value"}},
+        {"variables": {"A": ["s3cr3t-value"]}},
+        {"variables": {f"A{number}": "s3cr3t-value" for number in range(201)}},
+        {"masks": "s3cr3t-value"},
+        {"secrets": ["s3cr3t-value"]},
+    ],
+    ids=["name", "value", "number", "masks", "key"],
+)
+async def test_what_is_no_set_of_secrets_is_refused_without_showing_it(
+    world: World, agent: httpx2.AsyncClient, told: dict[str, Any]
+) -> None:
+    """An answer is logged more easily than a request."""
+    await _deploying(world)
+    with capture_logs() as lines:
+        answer = await agent.put(f"{WORK}/secret-outputs", json=told)
+    assert 422 == answer.status_code
+    assert "s3cr3t" not in answer.text + repr(lines)
