@@ -323,9 +323,10 @@ class PulseView(View):
 
 
 class SecretValues(View):
-    """Secrets of one step run, by environment name."""
+    """Secrets of one step run, by environment name; and what else of its job must not be shown in its log."""
 
     values: dict[str, str]
+    masks: list[str]
 
 
 class ConnectionWithToken(View):
