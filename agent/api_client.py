@@ -69,8 +69,14 @@ class ArtifactToFetch(Frozen):
     connection: Connection | None = None
 
 
+class GivenSecrets(Frozen):
+    """Secrets of one step by environment name, and what else must not be shown in its log."""
+
+    values: dict[str, str] = {}
+    masks: tuple[str, ...] = ()
+
+
 _ARTIFACTS = TypeAdapter(tuple[ArtifactToFetch, ...])
-_VALUES = TypeAdapter(dict[str, str])
 
 
 class AgentApi:
@@ -107,10 +113,14 @@ class AgentApi:
     async def heartbeat(self, about: AboutAgent) -> Standing:
         return Standing.model_validate(await self._call("POST", "agent/heartbeat", json=about.model_dump(mode="json")))
 
-    async def secrets(self, run_id: str) -> dict[str, str]:
+    async def secrets(self, run_id: str) -> GivenSecrets:
         """Values by environment name, of the secrets this run names."""
-        answer = await self._call("GET", f"agent/step-runs/{quote(run_id)}/secrets")
-        return _VALUES.validate_python(answer["values"])
+        return GivenSecrets.model_validate(await self._call("GET", f"agent/step-runs/{quote(run_id)}/secrets"))
+
+    async def keep_secrets(self, run_id: str, variables: dict[str, str], masks: list[str]) -> None:
+        """Have the secrets kept that a run set; instead of what it told before."""
+        told = {"variables": variables, "masks": masks}
+        await self._call("PUT", f"agent/step-runs/{quote(run_id)}/secret-outputs", json=told)
 
     async def artifacts(self, run_id: str) -> tuple[ArtifactToFetch, ...]:
         answer = await self._call("GET", f"agent/step-runs/{quote(run_id)}/artifacts")

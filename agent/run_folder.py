@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import Field
 
 from activities.agent_job import StepEnd, StepOutcome
+from agent import handover
 from agent.process_tree import boot_id, marked, send
 from agent.runner import REFUSED, STARTED, LogFile, write_durably
 from agent.safe_names import folder_name
@@ -131,6 +132,16 @@ class RunFolder:
             except BlockingIOError:
                 return True
         return False
+
+    @property
+    def secrets_were_taken(self) -> bool:
+        """Whether the server keeps the secrets that the step set."""
+        return (self.path / handover.TAKEN).exists()
+
+    def note_secrets_taken(self) -> None:
+        """Let the runner go: nobody has to ask it for the secrets again."""
+        with suppress(OSError):
+            (self.path / handover.TAKEN).touch()
 
     def cancel(self) -> None:
         """Make the run end as canceled; also one that has not started yet."""

@@ -1,5 +1,6 @@
 """What a step sees: the command line of its shell, and its environment, which is never the agent's own."""
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -49,14 +50,19 @@ def environment_of(
     secrets: Mapping[str, str],
     allowed: Collection[str] = (),
 ) -> dict[str, str]:
-    """The step's environment. What the pipeline sets wins over what we set, secrets win over both.
+    """The step's environment. What the pipeline and earlier steps set wins over what we set, secrets win over both.
 
     ``allowed`` names the variables that are handed on beyond those that every step gets.
     """
-    return {
+    seen = {
         **{name: inherited[name] for name in (*_HANDED_ON, *allowed) if name in inherited},
         **_told_by_agent(lease, agent),
         **request.environment,
+    }
+    if request.paths:
+        seen["PATH"] = os.pathsep.join([*request.paths, seen.get("PATH", os.defpath)])
+    return {
+        **seen,
         **secrets,
         # By these marks what a step leaves running is found when the run or the lease ends.
         RUN_MARK: request.run_id,

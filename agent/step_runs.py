@@ -6,12 +6,11 @@ import signal
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
 
 from activities.agent_job import CancelStep, RunStep, StepEnd, StepOutcome
-from agent.api_client import ApiRefused, ApiUnreachable
+from agent.api_client import ApiRefused, GivenSecrets
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
 from agent.process_tree import marked, send
@@ -20,6 +19,8 @@ from agent.run_table import RunTable
 from agent.runner import COULD_NOT_START
 from agent.state_folder import StateFolder
 from agent.step_environment import command_for, environment_of
+from agent.step_secrets import SecretStore, StepSecrets
+from domain.outputs import environment_spelling
 
 _log = structlog.get_logger("slipway.agent")
 _ASK_AGAIN_SECONDS = 1.0
@@ -28,14 +29,6 @@ _GRACE_SECONDS = 5.0
 _START_WITHIN_SECONDS = 30.0
 _KILLS = 20
 _BETWEEN_KILLS_SECONDS = 0.05
-
-
-class SecretValues(Protocol):
-    """Where the values of a step's secrets come from."""
-
-    async def secrets(self, run_id: str) -> dict[str, str]:
-        """By environment name. Raises ApiUnreachable, ApiRefused."""
-        ...
 
 
 class DetachedStepRuns:
@@ -47,7 +40,7 @@ class DetachedStepRuns:
         agent: str,
         state: StateFolder,
         leases: Leases,
-        secrets: SecretValues,
+        secrets: SecretStore,
         shipper: LogShipper,
         inherited: Mapping[str, str],
         handed_on: Collection[str] = (),
@@ -58,7 +51,7 @@ class DetachedStepRuns:
         self._agent = agent
         self._state = state
         self._leases = leases
-        self._secrets = secrets
+        self._secrets = StepSecrets(secrets)
         self._shipper = shipper
         self._inherited = inherited
         self._handed_on = handed_on
@@ -117,38 +110,27 @@ class DetachedStepRuns:
             folder.end_unstarted(f"the working directory {request.working_directory} is outside of the workspace")
             return
         try:
-            values = await self._values(folder, request)
+            given = await self._secrets.given(folder, request)
         except ApiRefused as refused:
             if not folder.is_canceled:
                 folder.end_unstarted(f"the step's secrets were not given: {refused}")
                 return
-            values = {}  # the runner will see that the run is canceled, and start nothing
+            given = GivenSecrets()  # the runner will see that the run is canceled, and start nothing
         command = command_for(request.shell, request.script, folder.path)
         spec = {
             "argv": command,
             "cwd": str(directory),
-            "environment": environment_of(request, lease, self._agent, self._inherited, values, self._handed_on),
-            "secrets": sorted(values.values()),
+            "environment": environment_of(request, lease, self._agent, self._inherited, given.values, self._handed_on),
+            "secrets": sorted({*given.values.values(), *given.masks}),
+            "terms": {**request.room.model_dump(), "secret": [environment_spelling(name) for name in given.values]},
             "timeout": request.timeout.total_seconds(),
             "grace": self._grace_seconds,
+            "heard": str(lease.heard),
+            "cut_off_after": lease.cut_off_after,
             "log_limit": self._log_limit,
         }
         await folder.start(spec)
         _log.info("step started", run=request.run_id)
-
-    async def _values(self, folder: RunFolder, request: RunStep) -> dict[str, str]:
-        """Values of exactly the secrets that the step names; waits for the API, but not once the run is canceled."""
-        while request.secrets and not folder.is_canceled:
-            try:
-                values = await self._secrets.secrets(request.run_id)
-            except ApiUnreachable as trouble:
-                _log.warning("secrets not fetched", run=request.run_id, trouble=str(trouble))
-                await asyncio.sleep(_ASK_AGAIN_SECONDS)
-            else:
-                if missing := sorted(request.secrets.keys() - values.keys()):
-                    raise ApiRefused(404, "NotFound", f"there is no value for {', '.join(missing)}")
-                return {name: values[name] for name in sorted(request.secrets)}
-        return {}
 
     async def _see_to_the_end(self, folder: RunFolder, run_id: str) -> StepEnd:
         ended = asyncio.Event()
@@ -156,6 +138,7 @@ class DetachedStepRuns:
         try:
             end = await folder.ended()
             ended.set()
+            end = await self._secrets.keep(folder, run_id, end)
             await shipping
         finally:
             shipping.cancel()

@@ -17,6 +17,7 @@ from agent.process_tree import marked
 from agent.run_folder import LEASE_MARK
 from agent.state_folder import StateFolder
 from agent.step_runs import DetachedStepRuns
+from domain.outputs import Room
 from domain.pipeline import Shell
 
 RUN = "webshop/41/prod/1/deploy/1/1"
@@ -219,3 +220,60 @@ async def test_without_the_lease_nothing_runs(world: World) -> None:
         await world.run("echo no", lease_id="another")
     await world.agent().cancel(CancelStep(lease_id="another", run_id=RUN))
     assert [] == list(world.state.runs.iterdir())
+
+
+async def test_what_earlier_steps_set_is_there(world: World) -> None:
+    """Their folders in front of PATH, and secrets of the job masked though this step names none."""
+    world.server.masks = ["mask-me-please"]
+    room = Room(number=1, read_only=("FIXED",))
+    script = (
+        'echo "$PATH"; echo mask-me-please; for n in FIXED A B; do echo "##vso[task.setvariable variable=$n]1"; done'
+    )
+    end = await world.run(script, paths=("/b", "/a"), masks_of_job=True, room=room)
+    assert world.log().startswith("/b:/a:/usr/local/bin:/usr/bin:/bin\n***\n")
+    assert ["A"] == [variable.name for variable in end.told.variables]
+    assert world.log().count("##[warning]the command above is not done") == 2
+
+
+async def test_secrets_that_a_step_set_are_kept_before_its_end_is_told(world: World, eventually: Eventually) -> None:
+    """Whatever the server does meanwhile; then the runner is let go."""
+    world.server.faults.extend(["500", "lost", "cut"])
+    script = 'echo "##vso[task.setvariable variable=TOKEN;issecret=true]s3cr3t-value"'
+    end = await world.run(script)
+    assert {"variables": {"TOKEN": "s3cr3t-value"}, "masks": []} == world.server.secret_outputs[RUN]
+    assert ["TOKEN"] == [secret.name for secret in end.told.secret_variables]
+    assert 3 == len(world.server.fired)
+    assert "##vso[task.setvariable variable=TOKEN;issecret=true]***\n" == world.log()
+    folder = world.agent()._folder(RUN, world.lease_id)
+    await eventually(lambda: not folder.runner_lives())
+    assert end == await world.agent().run(world.step(script))
+
+
+async def test_the_next_agent_brings_the_secrets_to_the_server(world: World, eventually: Eventually) -> None:
+    """The one before died between the step's end and the server's answer."""
+    world.server.refusals["/secret-outputs"] = (503, "Trouble")
+    agent, step = world.agent(), world.step('echo "##vso[task.setsecret]s3cr3t-value"')
+    waiting = asyncio.create_task(agent.run(step))
+    folder = agent._folder(RUN, world.lease_id)
+    await eventually(lambda: folder.end() is not None)
+    for task in agent._under_way._tasks.values():
+        task.cancel()
+    await asyncio.wait([waiting])
+    world.server.refusals.clear()
+    await world.agent().run(step)
+    assert {"variables": {}, "masks": ["s3cr3t-value"]} == world.server.secret_outputs[RUN]
+
+
+async def test_secrets_that_the_server_refuses_are_not_told_of(world: World) -> None:
+    """A step that names them then fails and says why."""
+    world.server.refusals["/secret-outputs"] = (403, "NotYourRun")
+    end = await world.run('echo "##vso[task.setvariable variable=TOKEN;issecret=true]s3cr3t-value"')
+    assert (0, ()) == (end.exit_code, end.told.secret_variables)
+
+
+async def test_a_secret_that_the_step_was_given_stays_one(world: World) -> None:
+    """Set anew, it is still no plain variable."""
+    world.server.secrets[RUN] = {"DB": "db-password-1"}
+    end = await world.run('echo "##vso[task.setvariable variable=db]other-value"', secrets={"DB": "webshop/db"})
+    assert ((), ["db"]) == (end.told.variables, [secret.name for secret in end.told.secret_variables])
+    assert "##vso[task.setvariable variable=db]***\n" == world.log()

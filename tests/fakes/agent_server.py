@@ -22,6 +22,8 @@ class AgentServer:
     def __init__(self) -> None:
         self.logs: dict[str, bytearray] = {}
         self.secrets: dict[str, dict[str, str]] = {}
+        self.secret_outputs: dict[str, dict[str, Any]] = {}
+        self.masks: list[str] = []
         self.artifacts: dict[str, list[dict[str, Any]]] = {}
         self.queues: list[str] = []
         self.heartbeats: list[dict[str, Any]] = []
@@ -52,6 +54,12 @@ class AgentServer:
         with self.lock:
             return bytes(self.logs.get(run_id, b""))
 
+    def _put(self, run_id: str, what: str, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, Any]]:
+        if what == "log":
+            return self.append(run_id, int(query["offset"][0]), body)
+        self.secret_outputs[run_id] = json.loads(body)
+        return 200, {}
+
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, Any]]:
         """Status and JSON of one call."""
         for part, (status, error) in self.refusals.items():
@@ -64,10 +72,10 @@ class AgentServer:
             self.heartbeats.append(json.loads(body))
             return 200, {"pool": "default", "queues": self.queues, "server_time": "2026-01-01T00:00:00Z"}
         run_id, _, what = path.removeprefix("agent/step-runs/").rpartition("/")
-        if what == "log" and method == "PUT":
-            return self.append(run_id, int(query["offset"][0]), body)
+        if method == "PUT":
+            return self._put(run_id, what, query, body)
         if what == "secrets":
-            return 200, {"values": self.secrets.get(run_id, {})}
+            return 200, {"values": self.secrets.get(run_id, {}), "masks": self.masks}
         return 200, {"artifacts": self.artifacts.get(run_id, [])}
 
 
