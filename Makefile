@@ -3,7 +3,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen
 
-.PHONY: trials up test check lint types imports unit stories test-browser bench soak histories format sync clean help
+.PHONY: up test check lint types imports unit stories test-browser bench soak histories format sync clean help
 
 help:           ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -36,10 +36,7 @@ imports: sync
 	$(RUN) lint-imports
 
 unit: sync
-	$(RUN) pytest -n 2 --dist loadfile -m "not trial" $(ARGS)
-
-trials: sync    ## the trials that take minutes: storms of votes, and races
-	$(RUN) pytest -n 2 --dist loadfile -m trial $(ARGS)
+	$(RUN) pytest -n 3 --dist loadfile $(ARGS)
 
 test-browser: sync ## the tests that need chromium (apt-get install chromium)
 	$(RUN) pytest -m browser $(ARGS)

@@ -5,7 +5,6 @@ from trials.amounts import AMOUNTS
 from trials.vote_race import run
 
 
-@pytest.mark.trial
 @pytest.mark.timeout(300)
 async def test_every_race_has_one_winner_and_everybody_hears_of_the_same() -> None:
     """Against expiry, cancel, override, withdrawal and a changed plan; each side wins against each other."""

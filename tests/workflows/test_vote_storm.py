@@ -14,7 +14,6 @@ from trials.vote_storm import run
 ANA, BEN, CLEO = "ana@example.com", "ben@example.com", "cleo@example.com"
 
 
-@pytest.mark.trial
 @pytest.mark.timeout(300)
 async def test_a_storm_of_votes_is_counted_as_the_model_says() -> None:
     """Each sent up to five times, shuffled, at once: workflow, table, page and receipts agree, and nothing fails."""
