@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.agent_job import AgentJob, AgentReady, DownloadRequest, RunStep, StepEnd, StepOutcome
 from activities.agents import Agents, AgentSearch
 from activities.records import JobFact, StepFact
+from domain.clock_skew import between
 from domain.conditions import should_run
 from domain.ids import DeploymentId, job_id, step_run_id
 from domain.intervention import Cause, Intervention, Remedy
@@ -326,6 +327,7 @@ class JobRun:
     async def _outcome(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], at_most: timedelta) -> StepFact:
         """Wait for a run to end, or end it: because the agent is lost, the job's time is up, or a stop is asked."""
         let_go(running)
+        fact = fact.model_copy(update={"started_at": workflow.now()})
         left = min(at_most, self._deadline - workflow.now()) if self._deadline else at_most
         why = RunStatus.CANCELED
         try:
@@ -369,6 +371,9 @@ class JobRun:
         if error is not None:
             return self._run_ended(fact, cut_short or RunStatus.FAILED, reason or _explain(error))
         end = running.result()
+        # The agent's clock may be wrong.
+        now = workflow.now()
+        started_at, finished_at = between(fact.started_at or now, now, end.started_at, end.finished_at)
         status = _OUTCOMES.get(end.outcome) or (RunStatus.FAILED if end.exit_code else RunStatus.SUCCEEDED)
         if status == RunStatus.CANCELED:
             # Where we did not ask for it, the agent gave the job up by itself.
@@ -379,8 +384,8 @@ class JobRun:
             "reason": end.reason or (reason if status == cut_short else ""),
             "log_size": end.log_size,
             "log_sha256": end.log_sha256,
-            "started_at": end.started_at,
-            "finished_at": end.finished_at,
+            "started_at": started_at,
+            "finished_at": finished_at,
         }
         ended = fact.model_copy(update=told)
         self._recorder.note(ended)

@@ -166,6 +166,7 @@ class ScriptedAgent:
         self.silent_holds = 0
         self.dies_at_release = False
         self.gives_up_after = ""
+        self.clock_ahead = timedelta(0)
         self.holds: list[HoldRequest] = []
         self._released: dict[str, asyncio.Event] = {}
         self._stopped: dict[str, asyncio.Event] = {}
@@ -221,6 +222,11 @@ class ScriptedAgent:
             return _end(StepOutcome.EXITED, int(argument))
         if word == "vanish" and self.tries[request.script] <= int(argument):
             return _end(StepOutcome.UNKNOWN, None)
+        if word == "tick":
+            began = datetime.now(UTC) + self.clock_ahead
+            return StepEnd(
+                outcome=StepOutcome.EXITED, exit_code=0, started_at=began, finished_at=began + timedelta(milliseconds=1)
+            )
         if word == "flaky":
             return _end(StepOutcome.EXITED, int(self.tries[request.script] <= int(argument)))
         return _end(StepOutcome.EXITED, 0)

@@ -1,8 +1,9 @@
 """A job holds an agent, runs its steps there, and always gives the agent back."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from fakes.release_world import World, plan_of, start, vote
 
 from domain.approval import Moment
@@ -16,6 +17,20 @@ def one_job(*steps: dict[str, Any], **job: Any) -> dict[str, Any]:
         "pipeline": "webshop",
         "stages": [{"stage": "test", "jobs": [{"job": "deploy", "steps": list(steps), **job}]}],
     }
+
+
+@pytest.mark.parametrize("hours", [-24, 24, 0.05, 0])
+async def test_a_wrong_clock_of_an_agent_is_in_no_record(world: World, hours: float) -> None:
+    """A step began after it was asked for, ended before that was told, and took no negative time."""
+    world.agent.clock_ahead = timedelta(hours=hours)
+    begun = datetime.now(UTC)
+    async with world.running():
+        await (await start(world, plan_of(one_job({"run": "tick"})))).result()
+    step = world.tables.steps()[f"{JOB}/1/1"]
+    assert step.started_at is not None
+    assert step.finished_at is not None
+    assert begun <= step.started_at <= step.finished_at <= datetime.now(UTC)
+    assert timedelta(milliseconds=1) == step.finished_at - step.started_at
 
 
 async def test_a_failing_step_is_tried_again_as_declared(world: World) -> None:
