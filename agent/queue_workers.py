@@ -24,8 +24,9 @@ Activity = Callable[..., Awaitable[Any]]
 class QueueWorkers:
     """Takes jobs from demand-set queues."""
 
-    def __init__(self, client: Client, pool: SlotPool, hold_agent: Activity) -> None:
+    def __init__(self, client: Client, pool: SlotPool, hold_agent: Activity, build_id: str) -> None:
         self._client = client
+        self._build_id = build_id
         self._pool = pool
         self._hold_agent = hold_agent
         self._workers: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
@@ -71,6 +72,7 @@ class QueueWorkers:
             self._client,
             task_queue=queue,
             activities=[self._hold_agent],
+            build_id=self._build_id,
             tuner=WorkerTuner.create_composite(
                 workflow_supplier=one,
                 activity_supplier=QueueSlots(self._pool),
@@ -84,12 +86,13 @@ class QueueWorkers:
         )
 
 
-def own_worker(client: Client, queue: str, activities: Sequence[Activity]) -> Worker:
+def own_worker(client: Client, queue: str, activities: Sequence[Activity], build_id: str) -> Worker:
     """The worker of the queue only this agent polls; release and cancel always find room in it."""
     return Worker(
         client,
         task_queue=queue,
         activities=activities,
+        build_id=build_id,
         max_concurrent_activities=_MOST_SLOTS * 2 + 4,
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
         max_heartbeat_throttle_interval=_BEATS,

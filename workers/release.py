@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -76,6 +77,8 @@ async def _worker(settings: Settings, database: Database, activities: Sequence[C
         workflows=WORKFLOWS,
         activities=activities,
         workflow_runner=shared(),
+        # Without one, every process computes one of all the code it has loaded, which takes half a second.
+        build_id=f"slipway {version('slipway')}",
         max_cached_workflows=5000,
         # While a mail service hangs, each mail keeps a place for a minute; no deployment waits behind them.
         max_concurrent_activities=1000,
