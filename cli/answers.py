@@ -58,6 +58,15 @@ class Approval(TypedDict):
     instructions: str
 
 
+class Intervention(TypedDict):
+    """What people are, or were, asked about one run of a step; ``options`` while nobody decided."""
+
+    text: str
+    options: list[str]
+    expires_at: str
+    is_open: bool
+
+
 class StepRun(TypedDict):
     """One run of one step."""
 
@@ -66,6 +75,7 @@ class StepRun(TypedDict):
     status: str
     exit_code: int | None
     log_size: int | None
+    intervention: Intervention | None
 
 
 class JobRun(TypedDict):
@@ -137,6 +147,22 @@ class Receipt(TypedDict):
     kind: str
     message: str
     verdict: str
+    stands: bool
+
+
+class Asked(TypedDict):
+    """One run of a step that people are asked about."""
+
+    run_id: str
+    title: str
+    intervention: Intervention
+
+
+class DecisionReceipt(TypedDict):
+    """What became of a decision about a step."""
+
+    kind: str
+    message: str
     stands: bool
 
 

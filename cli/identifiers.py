@@ -8,6 +8,7 @@ _NAME = r"[^/\s]+"
 _RELEASE = re.compile(rf"{_NAME}/\d+")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _MOST_APPROVALS = 100
+_STEP_RUN = re.compile(rf"{_NAME}/\d+/{_NAME}/\d+/{_NAME}/\d+/\d+")
 _APPROVAL = re.compile(rf"{_NAME}/\d+/{_NAME}/\d+/(before|after)")
 
 
@@ -26,6 +27,11 @@ def approvals(written: list[str]) -> list[str]:
     if len(written) > _MOST_APPROVALS:
         raise typer.BadParameter(f"at most {_MOST_APPROVALS} are answered at once")
     return list(dict.fromkeys(approval(one) for one in written))
+
+
+def step_run(written: str) -> str:
+    """Raises BadParameter unless it is ``webshop/41/prod/1/deploy/2/1``."""
+    return _checked(written, _STEP_RUN, "no run of a step: write it as in webshop/41/prod/1/deploy/2/1")
 
 
 def token(written: str) -> str:

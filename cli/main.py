@@ -11,6 +11,7 @@ from cli import (
     connections,
     doctor,
     groups,
+    interventions,
     login,
     logs,
     outbox,
@@ -77,6 +78,7 @@ processes.register(app)
 app.add_typer(pipelines.app, name="pipeline")
 app.add_typer(releases.app, name="release")
 approvals.register(app)
+interventions.register(app)
 logs.register(app)
 agents.register(app)
 app.add_typer(tokens.app, name="token")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from cli.answers import Deployment, Release, Stage
+from cli.answers import Deployment, Release, Stage, StepRun
 from cli.durations import readable
 from cli.exit_codes import ExitCode
 
@@ -48,6 +48,20 @@ def duration(release: Release, stage: Stage, now: datetime) -> str:
         return ""
     end = moment(deployment["finished_at"]) if deployment["finished_at"] else now
     return readable((end - moment(deployment["started_at"])).total_seconds())
+
+
+def intervention(step: StepRun) -> list[str]:
+    """What people are asked about a step, until when, and how it is decided; or what was decided."""
+    asked = step.get("intervention")
+    if not asked:
+        return []
+    if not asked["is_open"]:
+        return [asked["text"]]
+    options = "|".join(asked["options"])
+    return [
+        f"{asked['text']} Without a decision the job fails at {local_time(asked['expires_at'])}.",
+        f"decide: slipway decide {step['run_id']} {options}",
+    ]
 
 
 def moment(text: str) -> datetime:

@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 import typer
 
-from cli import approval_text, identifiers
+from cli import approval_text, identifiers, release_text
 from cli.answers import Deployment, Release
 from cli.api_client import ApiClient
 from cli.durations import seconds
@@ -168,6 +168,8 @@ def _print_deployment(deployment: Deployment) -> None:
         for step in job["steps"]:
             code = f" (exit code {step['exit_code']})" if step["exit_code"] else ""
             print(f"    {step['run_id']}  {one_line(step['title'])}: {coloured(step['status'])}{code}")
+            for line in release_text.intervention(step):
+                print(f"      {one_line(line)}")
 
 
 @app.command(epilog=examples("slipway release watch webshop/41", "slipway release watch webshop/41 --timeout 10m"))
