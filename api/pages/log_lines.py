@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from api.pages.terminal import Line
 
-_END = Markup("</li>\n")
-_END_OF_GROUP = Markup("</ol></details></li>\n")
+_END = Markup("</li>")
+_END_OF_GROUP = Markup("</ol></details></li>")
 
 
 def log_line(line: Line) -> Markup:

@@ -14,6 +14,7 @@ from api.pages.rendering import render
 from api.queries import release_row
 from api.services import ServicesHere
 from domain.ids import DeploymentId
+from domain.outputs import Issue
 from domain.status import RunStatus
 from storage import deployments, logs
 from storage.log_retention import removal
@@ -58,7 +59,7 @@ async def log_page(
         part=part,
         extent=extent,
         removal=removal(release, step),
-        issues=getattr(step, "issues", None) or [],
+        issues=[Issue.model_validate(issue) for issue in step.issues],
     )
 
 

@@ -8,9 +8,10 @@ from fakes.hostile_output import MARKUP, SEQUENCES
 from fakes.seed import DEV
 from sqlalchemy import update
 
+from domain.outputs import Issue, IssueKind
 from domain.role import Role
 from storage import logs
-from storage.tables import ReleaseRow
+from storage.tables import ReleaseRow, StepRunRow
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 PAGE = "/logs/webshop/41/prod-us/1/deploy/1/1"
@@ -119,6 +120,20 @@ async def test_the_bytes_of_a_hostile_log_are_kept(console):
     answer = await (await console.sign_in(DEV)).get(f"/api/v1/logs/{run}/text")
     headers = [answer.headers[name] for name in ("content-type", "x-content-type-options")]
     assert (written, ["text/plain; charset=utf-8", "nosniff"]) == (answer.content, headers)
+
+
+async def test_issues_of_a_step_stand_above_its_log(console):
+    """By kind in word and colour, with the place they tell of; what a step says is text."""
+    issues = [
+        Issue(kind=IssueKind.ERROR, message="<b>no</b>", source_path="src/a.ts", line=4, code="TS1"),
+        Issue(kind=IssueKind.WARNING, message="old"),
+    ]
+    async with console.services.database.transaction() as session:
+        await session.execute(update(StepRunRow).values(issues=[issue.model_dump(mode="json") for issue in issues]))
+    page = (await (await console.sign_in(DEV)).get(PAGE)).text
+    assert "</svg> error</span> &lt;b&gt;no&lt;/b&gt;" in page
+    assert "<code>src/a.ts:4</code>" in page
+    assert "</svg> warning</span> old</li>" in page
 
 
 async def test_the_page_of_a_removed_log_says_when_it_went(console):
