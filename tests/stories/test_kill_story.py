@@ -63,7 +63,7 @@ def test_a_killed_process_loses_nothing(slipway: Installation, tmp_path: Path, v
 
 
 def test_an_agent_that_never_comes_back_leaves_the_outcome_unknown(slipway: Installation, tmp_path: Path) -> None:
-    """The step is not started elsewhere; the job says what is not known; a late agent ends what it left running."""
+    """The step is ended by its own runner and not started elsewhere; the job says what is not known."""
     slipway.agent("mortal", "mortal")
     marks = tmp_path / "marks"
     steps = [{"run": f"echo ran >> {marks}; sleep 300.5130"}]
@@ -78,9 +78,27 @@ def test_an_agent_that_never_comes_back_leaves_the_outcome_unknown(slipway: Inst
     assert job_view["status"] == "unknown"
     assert "mortal stayed away" in job_view["reason"]
     assert marks.read_text() == "ran\n"
-    assert processes("sleep 300.5130")
-    slipway.start("mortal")
-    wait_for(lambda: not processes("sleep 300.5130"), what="back too late, the agent ends what it had left running")
+    assert not processes("sleep 300.5130")
+
+
+def test_a_job_starts_anew_elsewhere_only_when_its_step_has_ended(slipway: Installation, tmp_path: Path) -> None:
+    """The lost agent's runner ends the step by itself; then another agent begins, and never do both run."""
+    slipway.agent("first", "movable")
+    beats, begun = tmp_path / "beats", tmp_path / "begun"
+    script = f"if [ -e {begun} ]; then date +%s.%N > {begun}; exit; fi; touch {begun}; "
+    script += f"while true; do date +%s.%N >> {beats}; sleep 0.1; done"
+    job = {"job": "deploy", "demands": ["movable"], "rejoin": "3s", "on_agent_lost": "restart"}
+    jobs = [{**job, "steps": [{"run": script, "shell": "bash"}]}]
+    slipway.apply({"pipeline": "moved", "stages": [{"stage": "test", "jobs": jobs}]})
+    release = slipway.release("moved")
+    wait_for(beats.exists)
+    slipway.kill_alive("first")
+    slipway.agent("second", "movable")
+    view = slipway.ended(release)
+    assert "succeeded" == view["status"]
+    [job_view] = view["deployments"][0]["jobs"]
+    assert ("second", [1, 2]) == (job_view["agent"], [step["try_number"] for step in job_view["steps"]])
+    assert float(beats.read_text().split()[-1]) < float(begun.read_text())
 
 
 def test_a_vote_given_while_every_worker_is_down_is_counted(slipway: Installation) -> None:
