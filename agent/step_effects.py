@@ -109,6 +109,7 @@ class StepEffects:
             "progress": self._progress and self._progress.percent,
             "progress_text": self._text(self._progress.message if self._progress else ""),
             "summaries": self._masked_summaries(),
+            "masks": len(self._masks),
             "files": [{"name": self._text(name), "size": size} for name, size in self._files],
             "release_name": self._text(self._release_name)[:_LONGEST_NAME] if self._release_name else None,
         }

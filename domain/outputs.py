@@ -13,6 +13,7 @@ from typing import Self
 
 from domain.frozen import Frozen
 from domain.pipeline import Step
+from domain.status import RunStatus
 
 VARIABLES = 200
 VALUE_BYTES = 32 * 1024
@@ -74,7 +75,10 @@ class NotedFile(Frozen):
 
 
 class Told(Frozen):
-    """What a step told of itself with logging commands; ``errors`` and ``warnings`` count also what is not kept."""
+    """What a step told of itself with logging commands; ``errors`` and ``warnings`` count also what is not kept.
+
+    ``masks`` is how many values it wants masked without a name.
+    """
 
     variables: tuple[SetValue, ...] = ()
     secret_variables: tuple[SetName, ...] = ()
@@ -89,6 +93,21 @@ class Told(Frozen):
     summaries: tuple[Summary, ...] = ()
     files: tuple[NotedFile, ...] = ()
     release_name: str | None = None
+    masks: int = 0
+
+    @property
+    def why(self) -> str:
+        """What the step says of a result that is not plain success."""
+        if self.result == StepResult.FAILED:
+            return self.result_reason or "the step said that it has failed"
+        return self.result_reason if self.result == StepResult.SUCCEEDED_WITH_ISSUES else ""
+
+
+def run_status(exit_code: int | None, told: Told) -> RunStatus:
+    """How a run that came to its end has ended: by its exit code, and what it said of itself if that is worse."""
+    if exit_code or told.result == StepResult.FAILED:
+        return RunStatus.FAILED
+    return RunStatus.PARTIALLY_SUCCEEDED if told.result == StepResult.SUCCEEDED_WITH_ISSUES else RunStatus.SUCCEEDED
 
 
 class Room(Frozen):

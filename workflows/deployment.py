@@ -11,6 +11,7 @@ from domain.conditions import should_run
 from domain.frozen import Frozen
 from domain.ids import DeploymentId
 from domain.intervention import DecisionReceipt
+from domain.outputs import Outputs
 from domain.person import Requester
 from domain.pipeline import Checks
 from domain.release import ReleasePlan, with_change
@@ -155,6 +156,7 @@ class DeploymentWorkflow:
 
     async def _run_jobs(self) -> list[RunStatus]:
         finished: list[RunStatus] = []
+        outputs = Outputs()
         for position, job in enumerate(self._stage.jobs):
             self._job = JobRun(
                 plan=self._plan,
@@ -165,9 +167,11 @@ class DeploymentWorkflow:
                 recorder=self._recorder,
                 stop=self._stop,
                 interventions=self._interventions,
+                outputs=outputs,
             )
             wanted = should_run(job.condition, finished) and not self._stop.is_asked
             finished.append(await self._job.run() if wanted else await self._job.skip())
+            outputs = self._job.outputs.for_next_job()
         return finished
 
     async def _waits(self, sentence: str) -> None:

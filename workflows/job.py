@@ -12,16 +12,17 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from activities.agent_job import AgentJob, AgentReady, DownloadRequest, RunStep, StepEnd, StepOutcome
 from activities.agents import Agents, AgentSearch
-from activities.records import JobFact, StepFact
+from activities.records import Event, JobFact, NameFact, StepFact
 from domain.clock_skew import between
 from domain.conditions import should_run
 from domain.ids import DeploymentId, job_id, step_run_id
 from domain.intervention import Cause, Intervention, Remedy
+from domain.job_variables import JobVariables
 from domain.matching import DemandSet
+from domain.outputs import Outputs, Told, run_status
 from domain.pipeline import AgentLost, Job, OnFailure, Stage, Step
 from domain.release import ReleasePlan
 from domain.status import RunStatus, worst_run
-from domain.variables import environment_name, of_stage, predefined
 from workflows.abandoned import let_go
 from workflows.intervention import Interventions
 from workflows.lease import AgentLease, LeaseTerms, NoAgent
@@ -47,6 +48,7 @@ _OUTCOMES = {
 DOWNLOAD_TITLE = "Download artifacts"
 _TIME_IS_UP = "the job's time is up"
 _MOST_RESTARTS = 3
+_SHOWN = ("issues", "errors", "warnings", "summaries", "files", "progress", "progress_text")
 
 
 class JobRun:
@@ -63,6 +65,7 @@ class JobRun:
         recorder: Recorder,
         stop: Stop,
         interventions: Interventions,
+        outputs: Outputs,
     ) -> None:
         self._plan = plan
         self._stage = stage
@@ -73,8 +76,7 @@ class JobRun:
         self._interventions = interventions
         self._demands = DemandSet.of(self._job.pool, self._job.demands)
         self._id = job_id(deployment, self._job.job)
-        self._variables = of_stage(plan, stage)
-        self._predefined = predefined(plan, deployment, self._job.job, requested_by)
+        self._variables = JobVariables(plan, stage, deployment, self._job, requested_by, outputs)
         self._deadline: datetime | None = None
         self._finished: list[RunStatus] = []
         self._tried: Counter[int] = Counter()
@@ -91,6 +93,11 @@ class JobRun:
             pool=self._job.pool,
             demands=self._demands.demands,
         )
+
+    @property
+    def outputs(self) -> Outputs:
+        """What was set by its steps, and before it."""
+        return self._variables.outputs
 
     def take(self, ready: AgentReady) -> None:
         """Signal ``agent_ready``, for whichever lease it is."""
@@ -258,6 +265,7 @@ class JobRun:
         self._restarts += 1
         self._goes_elsewhere = True
         self._finished.clear()
+        self._variables.start_anew()
         return True
 
     async def _ask(self, ended: StepFact, cause: Cause, question: str) -> Remedy:
@@ -295,8 +303,9 @@ class JobRun:
             return
 
     async def _try(self, number: int, step: Step) -> StepFact:
-        names = {environment_name(name): self._variables.secrets[name] for name in step.secrets}
-        fact = self._next_try(number, step.title).model_copy(update={"secrets": names})
+        found = self._variables.found_by(step)
+        names = {"secrets": found.stored, "secret_outputs": found.set_by_steps}
+        fact = self._next_try(number, step.title).model_copy(update=names)
         await self._started(fact)
         running = workflow.start_activity_method(
             AgentJob.run_step,
@@ -308,8 +317,11 @@ class JobRun:
                 shell=step.shell,
                 timeout=step.timeout,
                 working_directory=step.working_directory,
-                environment=self._environment(step),
-                secrets=names,
+                environment=found.environment,
+                secrets=found.secrets,
+                paths=found.paths,
+                room=found.room,
+                masks_of_job=found.masks_of_job,
             ),
             task_queue=self._lease.queue,
             activity_id=f"{self._job.job}-{number}-try-{fact.try_number}",
@@ -319,10 +331,6 @@ class JobRun:
             summary=f"{step.title} on {self._lease.agent}"[:200],
         )
         return await self._outcome(fact, running, step.timeout + STEP_SLACK)
-
-    def _environment(self, step: Step) -> dict[str, str]:
-        plain = {environment_name(name): value for name, value in self._variables.plain.items()}
-        return self._predefined | plain | step.environment
 
     async def _outcome(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], at_most: timedelta) -> StepFact:
         """Wait for a run to end, or end it: because the agent is lost, the job's time is up, or a stop is asked."""
@@ -374,22 +382,33 @@ class JobRun:
         # The agent's clock may be wrong.
         now = workflow.now()
         started_at, finished_at = between(fact.started_at or now, now, end.started_at, end.finished_at)
-        status = _OUTCOMES.get(end.outcome) or (RunStatus.FAILED if end.exit_code else RunStatus.SUCCEEDED)
+        status = _OUTCOMES.get(end.outcome) or run_status(end.exit_code, end.told)
         if status == RunStatus.CANCELED:
             # Where we did not ask for it, the agent gave the job up by itself.
             status = cut_short or RunStatus.FAILED
         told = {
             "status": status,
             "exit_code": end.exit_code,
-            "reason": end.reason or (reason if status == cut_short else ""),
+            "reason": end.reason or (reason if status == cut_short else end.told.why),
             "log_size": end.log_size,
             "log_sha256": end.log_sha256,
             "started_at": started_at,
             "finished_at": finished_at,
+            **{name: getattr(end.told, name) for name in _SHOWN},
         }
         ended = fact.model_copy(update=told)
         self._recorder.note(ended)
+        self._take_told(ended, end.told)
         return ended
+
+    def _take_told(self, ended: StepFact, told: Told) -> None:
+        if ended.step:
+            self._variables.take(self._job.steps[ended.step - 1], ended.run_id, told)
+        if told.release_name:
+            release = str(self._plan.id)
+            text = f"{ended.title} renamed the release to {told.release_name}"
+            event = Event(release=release, deployment=str(self._deployment), text=text)
+            self._recorder.note(NameFact(release=release, name=told.release_name), event)
 
     async def _started(self, fact: StepFact) -> None:
         self._recorder.show("in progress", f"{fact.title} on {self._lease.agent}")

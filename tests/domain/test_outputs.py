@@ -12,14 +12,17 @@ from domain.outputs import (
     Outputs,
     SetName,
     SetValue,
+    StepResult,
     Told,
     environment_spelling,
     names_of_secrets,
+    run_status,
     secret_reference,
     split_secret_reference,
     written_size,
 )
 from domain.pipeline import Step
+from domain.status import RunStatus
 
 RUN = "webshop/41/prod/1/deploy/1/1"
 
@@ -123,3 +126,34 @@ def test_a_step_may_name_what_earlier_steps_declare() -> None:
     earlier = [("one", step(secret_outputs=["token"])), ("two", step(id=None, secret_outputs=["KEY"]))]
     assert ("ONE_BUILD_TOKEN", "KEY") == names_of_secrets(earlier, "two")
     assert ("TOKEN", "BUILD_TOKEN") == names_of_secrets(earlier, "one")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "result", "expected"),
+    [
+        (0, None, RunStatus.SUCCEEDED),
+        (0, StepResult.SUCCEEDED, RunStatus.SUCCEEDED),
+        (0, StepResult.SUCCEEDED_WITH_ISSUES, RunStatus.PARTIALLY_SUCCEEDED),
+        (0, StepResult.FAILED, RunStatus.FAILED),
+        (3, StepResult.SUCCEEDED, RunStatus.FAILED),
+        (3, None, RunStatus.FAILED),
+    ],
+)
+def test_the_worse_of_exit_code_and_word_counts(exit_code: int, result: StepResult | None, expected: RunStatus) -> None:
+    """Issues alone change nothing."""
+    assert expected == run_status(exit_code, Told(result=result, errors=5))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (Told(result=StepResult.FAILED, result_reason="no disk"), "no disk"),
+        (Told(result=StepResult.FAILED), "the step said that it has failed"),
+        (Told(result=StepResult.SUCCEEDED_WITH_ISSUES, result_reason="odd"), "odd"),
+        (Told(result=StepResult.SUCCEEDED, result_reason="DONE"), ""),
+        (Told(), ""),
+    ],
+)
+def test_a_result_says_why(told: Told, why: str) -> None:
+    """Success needs no reason."""
+    assert why == told.why
