@@ -17,7 +17,8 @@ from authoring.tree import START, Mark, Node
 from authoring.tree_builder import TreeBuilder
 
 LARGEST_FILE = 256 * 1024
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Unicode's own line breaks are left out, too: the parser drops blanks around them, even between quotes.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def read(text: str, file: str) -> tuple[Node, list[Problem]]:

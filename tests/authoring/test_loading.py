@@ -178,6 +178,7 @@ stages: [{stage: test, jobs: [{job: d, download: [web], steps: [{run: x, secrets
         ("a:\n\t- b\n", "p.yaml:2:1: a tab stands where the indentation is; indent with spaces"),
         ("a: b\0c\n", "p.yaml:1:5: the character U+0000 must not stand in the file"),
         ("a:\n  b\ufeff\n", "p.yaml:2:4: the character U+FEFF must not stand in the file"),
+        ("a: 'b \u2028 c'\n", "p.yaml:1:7: the character U+2028 must not stand in the file"),
         ('{"a": "\\u0000"', "p.yaml:1:7 a: the character U+0000 must not stand in text"),
         ("a: {b\n", "p.yaml:1:4: the bracket that opens here is never closed"),
         ('a: "b\n', "p.yaml:1:4: the quotes that open here are never closed"),

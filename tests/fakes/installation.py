@@ -167,6 +167,11 @@ class Installation:
         assert self._processes[name].poll() is None, f"{name} was dead before it was killed: {self.log(name)[-2000:]}"
         self.kill(name)
 
+    def most_memory(self, name: str) -> int:
+        """The most bytes of memory that the process has had."""
+        status = Path(f"/proc/{self._processes[name].pid}/status").read_text()
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]  Linux tells it
+
     def is_alive(self, name: str) -> bool:
         return self._processes[name].poll() is None
 

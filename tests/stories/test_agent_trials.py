@@ -2,7 +2,7 @@
 
 import pytest
 from fakes.installation import Installation
-from trials import agent_kills, cut_off
+from trials import agent_kills, big_logs, cut_off, hostile_values
 from trials.amounts import AMOUNTS
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(240)]
@@ -19,5 +19,19 @@ def test_agents_killed_again_and_again_run_each_step_once(slipway: Installation)
 def test_agents_that_are_cut_off_go_on(slipway: Installation) -> None:
     """From Temporal and the API at once, for 1, 5 and 15 seconds: the log resumes without gap or doubling."""
     verdict = cut_off.strike(slipway, seed=1, cuts=AMOUNTS["cut_off"].gate)
+    assert () == verdict.violations
+    assert verdict.holds, verdict.fired
+
+
+def test_big_logs_are_complete_and_masked(slipway: Installation) -> None:
+    """100 MB from eight steps at once; the agent stays below 150 MB of memory, the API below 300 MB."""
+    verdict = big_logs.strike(slipway, seed=1, megabytes=AMOUNTS["big_logs"].gate)
+    assert () == verdict.violations
+    assert verdict.holds, verdict.fired
+
+
+def test_hostile_values_arrive_as_they_are(slipway: Installation) -> None:
+    """500 of them as variables of pipeline, release and step; NUL, which no environment can hold, is refused."""
+    verdict = hostile_values.strike(slipway, seed=1, values=AMOUNTS["hostile_values"].gate)
     assert () == verdict.violations
     assert verdict.holds, verdict.fired
