@@ -20,7 +20,7 @@ from domain.outputs import VARIABLES
 from domain.refusal import Kind, NotAllowed, Refusal
 from domain.release import ReleasePlan
 from domain.status import RunStatus
-from storage import connections, deployments, logs, manifests, releases, secret_outputs, secrets
+from storage import agents, connections, deployments, logs, manifests, releases, secret_outputs, secrets
 from storage.tables import JobRow, StepRunRow
 
 router = APIRouter(prefix="/agent/step-runs", tags=["agent work"], responses=documented(401, 403, 422))
@@ -155,6 +155,10 @@ async def _held(session: AsyncSession, run_id: str, caller: Caller) -> tuple[Ste
     job = await deployments.job(session, run.job_id) if run is not None else None
     if run is None or job is None or job.agent != caller.subject:
         raise _refused(caller, run_id, f"step run {run_id} is none of a job that {caller.subject} holds")
+    # Temporal gives jobs to whoever polls a queue; their secrets and artifacts are ours to give.
+    agent = await agents.agent(session, caller.subject)
+    if agent is not None and (agent.pool != job.pool or not agent.is_approved):
+        raise _refused(caller, run_id, f"agent {caller.subject} may do no jobs of pool {job.pool}")
     return run, job
 
 
