@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import secrets
 import urllib.parse
 from pathlib import Path
 
@@ -44,16 +46,43 @@ echo; test "${#PASSWORD}" -gt 10 && echo used
 """
 
 
+# Base64 of "canary-" at each of the three places in a group of three bytes where it may begin.
+FLOCK = re.compile(rb"canary-[0-9a-f]{12}|Y2FuYXJ5L[QR]|NhbmFyeS[0-3]|jYW5hcnkt")
+PRINT_ALL = r"""
+import base64, json, os, urllib.parse
+for name in sorted(n for n in os.environ if n.startswith("BIRD_")):
+    value = os.environ[name]
+    print(name, value, json.dumps(value), urllib.parse.quote(value, safe=""))
+    print(base64.b64encode(value.encode()).decode(), base64.b64encode(b"user:" + value.encode()).decode())
+"""
+
+
+def flock(slipway: Installation) -> list[str]:
+    """200 canaries: 180 that a step uses, 10 that nothing uses, 10 tokens of connections; those that are used."""
+    birds = [f'canary-{secrets.token_hex(6)}&"{number}' for number in range(200)]
+    for number, bird in enumerate(birds[:190]):
+        slipway.ok("PUT", f"/api/v1/secrets/flock/{number}", json={"value": bird})
+    for number, bird in enumerate(birds[190:]):
+        connection = {"kind": "jenkins", "url": "http://127.0.0.1:1", "user": "ci", "token": bird}
+        slipway.ok("PUT", f"/api/v1/connections/flock-{number}", json=connection)
+    return birds[:180]
+
+
 async def test_a_secret_leaves_no_trace(slipway: Installation) -> None:
     """Not in Temporal's histories or files, the database, logs, pages, mails, run folders or process logs."""
     slipway.agent("agent-1")
     slipway.ok("PUT", "/api/v1/secrets/shop/db", json={"value": CANARY})
     slipway.ok("PUT", "/api/v1/secrets/shop/cert", json={"value": MULTILINE})
-    steps = [{"run": SCRIPT, "secrets": ["PASSWORD", "CERTIFICATE"]}, {"run": "env; ps ewwaux | grep -c canar[y]-"}]
+    birds = {f"BIRD_{number}": {"secret": f"flock/{number}"} for number in range(len(flock(slipway)))}
+    steps = [
+        {"run": SCRIPT, "secrets": ["PASSWORD", "CERTIFICATE"]},
+        {"run": "env; ps ewwaux | grep -c canar[y]-"},
+        {"run": PRINT_ALL, "shell": "python", "secrets": sorted(birds), "condition": "always"},
+    ]
     slipway.apply(
         {
             "pipeline": "shop",
-            "variables": {"PASSWORD": {"secret": "shop/db"}, "CERTIFICATE": {"secret": "shop/cert"}},
+            "variables": birds | {"PASSWORD": {"secret": "shop/db"}, "CERTIFICATE": {"secret": "shop/cert"}},
             "stages": [
                 {
                     "stage": "test",
@@ -78,6 +107,8 @@ async def test_a_secret_leaves_no_trace(slipway: Installation) -> None:
         (place, kind) for place, content in places.items() for kind, text in spellings().items() if text in content
     ]
     assert found == []
+    assert slipway.step_log(f"{release}/test/1/deploy/3/1").count(b"***") >= 5 * len(birds)
+    assert [place for place, content in places.items() if FLOCK.search(content)] == []
 
 
 def slipway_pages(slipway: Installation, release: str, link: str) -> dict[str, bytes]:
@@ -85,7 +116,10 @@ def slipway_pages(slipway: Installation, release: str, link: str) -> dict[str, b
     paths = [
         f"/api/v1/releases/{release}",
         f"/api/v1/logs/{release}/test/1/deploy/1/1/text",
+        f"/api/v1/logs/{release}/test/1/deploy/3/1/text",
         "/api/v1/secrets",
+        "/api/v1/connections",
+        "/api/v1/connections/flock-1",
         "/api/v1/pipelines/shop",
         "/api/v1/outbox",
         "/api/v1/outbox/1",
