@@ -1,7 +1,5 @@
 """Manual interventions over HTTP: what people are asked about steps, and how they decide that a job goes on."""
 
-
-
 from datetime import datetime
 from uuid import uuid4
 

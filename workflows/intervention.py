@@ -9,7 +9,17 @@ from temporalio import workflow
 from activities.records import Event, Fact, StepFact
 from domain.frozen import Frozen
 from domain.ids import DeploymentId
-from domain.intervention import Decision, DecisionReceipt, Intervention, ReceiptKind, Remedy, decide, describe, end
+from domain.intervention import (
+    Cause,
+    Decision,
+    DecisionReceipt,
+    Intervention,
+    ReceiptKind,
+    Remedy,
+    decide,
+    describe,
+    end,
+)
 from workflows.recording import Recorder
 from workflows.stopping import Stop
 
@@ -63,7 +73,7 @@ class Interventions:
     async def ask(self, run: StepFact, asked: Intervention) -> Remedy:
         """Ask about a run that has ended, and wait. Nobody decided in time, or a stop was asked for: fail."""
         self._asked[run.run_id] = asked
-        waiting = self._stands(f"a decision about {run.title}: {asked.question}")
+        waiting = self._stands(f"a decision about {run.title}, {_how_it_ended(run, asked)}")
         await self._recorder.record(
             *waiting, run.model_copy(update={"intervention": asked}), self._event(asked.question, "")
         )
@@ -83,3 +93,7 @@ class Interventions:
     def _event(self, text: str, by: str) -> Event:
         release, deployment = str(self._deployment.release), str(self._deployment)
         return Event(release=release, deployment=deployment, text=f"{self._deployment.stage}: {text}", by=by)
+
+
+def _how_it_ended(run: StepFact, asked: Intervention) -> str:
+    return "whose outcome is unknown" if asked.cause == Cause.UNKNOWN_OUTCOME else f"which {run.status}"

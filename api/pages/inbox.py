@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.approval_actions import Author, author
 from api.approval_filter import ApprovalFilter
@@ -20,13 +21,15 @@ from api.pages.notices import status_of_result, told_of
 from api.pages.rendering import render
 from api.pages.viewer import is_awaited, require_own_form
 from api.pages.wording import requester
-from api.queries import approval_page
+from api.queries import approval_page, intervention_view
 from api.services import Services, ServicesHere
+from api.views import InterventionView
 from domain.approval import Verdict
 from domain.approval_policy import Proof
-from domain.ids import split_approval_id
+from domain.ids import DeploymentId, deployment_of_run, split_approval_id
 from domain.role import Role
-from storage import groups, pipelines, releases
+from storage import deployments, groups, pipelines, releases
+from storage.tables import StepRunRow
 
 router = APIRouter(prefix="/approvals", include_in_schema=False)
 _AT_ONCE = 50
@@ -72,6 +75,16 @@ class Line:
     is_weak: bool = False
     wants: str = ""
     requesters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A step whose job waits until somebody decides how it goes on."""
+
+    run: StepRunRow
+    release_name: str
+    deployment: DeploymentId
+    asked: InterventionView
 
 
 @router.get("")
@@ -136,6 +149,7 @@ async def _page(  # noqa: PLR0913  what differs between asking, asking again and
             "pipelines": [row.name for row in await pipelines.all_pipelines(session)],
             "groups": list(await groups.all_groups(session)),
         }
+        decisions = await _decisions(session, wanted.filter) if caller.role.includes(Role.RELEASER) else []
     is_mine = not is_everybody and wanted.filter.verdict == Verdict.PENDING
     lines = [
         _line(item, names[item.release], me, is_mine=is_mine, requested_for=people.get(item.release, ""))
@@ -151,6 +165,7 @@ async def _page(  # noqa: PLR0913  what differs between asking, asking again and
         verdicts=[_ANY, *(verdict.value for verdict in Verdict if verdict != Verdict.PENDING)],
         everybody=is_everybody,
         lines=lines if caller.role.includes(Role.APPROVER) else [replace(line, may_answer=False) for line in lines],
+        decisions=decisions,
         choices=choices,
         told=[(result.approval, _named(result.approval), told_of(result)) for result in results],
         problem=problem,
@@ -158,6 +173,23 @@ async def _page(  # noqa: PLR0913  what differs between asking, asking again and
         ticked=form.texts("approval") if form else [],
         next_href=wanted.address(cursor=page.next_cursor) if page.next_cursor else "",
     )
+
+
+async def _decisions(session: AsyncSession, wanted: ApprovalFilter) -> list[Decision]:
+    """They are for every releaser, so neither asked of a group nor of a person."""
+    if wanted.verdict != Verdict.PENDING or wanted.group:
+        return []
+    found = [
+        (row, deployment_of_run(row.id), asked)
+        for row in await deployments.asked_runs(session)
+        if (asked := intervention_view(row))
+    ]
+    names = await releases.names_of(session, {str(deployment.release) for _, deployment, _ in found})
+    return [
+        Decision(row, names[str(deployment.release)], deployment, asked)
+        for row, deployment, asked in found
+        if wanted.pipeline in {None, deployment.release.pipeline} and wanted.stage in {None, deployment.stage}
+    ]
 
 
 def _named(approval: str) -> str:

@@ -7,9 +7,10 @@ from activities.records import ApprovalFact, Entry
 from api.acting import decide
 from domain.approval import Action, Approval, Moment, Receipt, Vote
 from domain.ids import DeploymentId, ReleaseId, approval_id
-from domain.intervention import Decision, DecisionReceipt
+from domain.intervention import Decision, DecisionReceipt, Intervention
+from domain.intervention import decide as go_on
 from domain.release import ReleasePlan
-from storage import approvals
+from storage import approvals, deployments
 from storage.database import Database
 from storage.records import SqlRecords
 from workflows.deployment import PlanChange
@@ -29,6 +30,7 @@ class CountingOrchestrator:
     deployed: list[DeployRequest] = field(default_factory=list)
     canceled: list[tuple[str, CancelRequest]] = field(default_factory=list)
     changed: list[tuple[str, PlanChange]] = field(default_factory=list)
+    decisions: list[tuple[str, Decision]] = field(default_factory=list)
     bounced: list[tuple[str, Moment, str, str]] = field(default_factory=list)
 
     @property
@@ -44,7 +46,13 @@ class CountingOrchestrator:
         self.deployed.append(request)
 
     async def decide(self, run_id: str, decision: Decision) -> DecisionReceipt | None:
-        raise NotImplementedError(f"{decision.by} decides about {run_id}")
+        self.decisions.append((run_id, decision))
+        if self.is_away:
+            return None
+        async with self.database.reading() as session:
+            row = await deployments.step_run(session, run_id)
+        assert row is not None
+        return go_on(Intervention.model_validate(row.intervention), decision, self.now)[1]
 
     async def cancel_release(self, release: ReleaseId, request: CancelRequest) -> None:
         self.canceled.append((str(release), request))

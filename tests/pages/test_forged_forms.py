@@ -16,6 +16,7 @@ IN_PATHS = {
     "{stage}": "prod-eu",
     "{attempt}": "1",
     "{moment}": "before",
+    "{run_id:path}": "webshop/41/prod-eu/1/deploy/1/1",
 }
 
 
@@ -68,7 +69,15 @@ async def _csrf(browser) -> str:
 
 def _nothing_happened(console) -> bool:
     orchestrator = console.orchestrator
-    return not any((orchestrator.actions, orchestrator.started, orchestrator.deployed, orchestrator.canceled))
+    return not any(
+        (
+            orchestrator.actions,
+            orchestrator.started,
+            orchestrator.deployed,
+            orchestrator.canceled,
+            orchestrator.decisions,
+        )
+    )
 
 
 @pytest.mark.parametrize("path", FORMS)

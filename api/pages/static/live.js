@@ -6,7 +6,9 @@ const served = new WeakMap(); // how a part stood in the page it came with
 
 function isInUse(part) {
   const field = document.activeElement;
-  if (part.contains(field) && field.matches("input, textarea, select")) return true;
+  if (part.contains(field) && field.matches("input, textarea, select, form button")) return true;
+  const typed = [...part.querySelectorAll("input:not([type=hidden]), textarea")];
+  if (typed.some((one) => one.value !== one.defaultValue)) return true;
   const selection = getSelection();
   return !selection.isCollapsed && part.contains(selection.anchorNode);
 }
