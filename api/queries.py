@@ -48,6 +48,7 @@ from storage.tables import (
 
 _Row = TypeVar("_Row")
 _PENDING = ApprovalFilter()
+_ISSUES_SHOWN = 10
 
 
 class NoSuchRelease(NotFound):
@@ -314,6 +315,12 @@ def _step(row: StepRunRow) -> StepView:
         started_at=row.started_at,
         finished_at=row.finished_at,
         intervention=intervention_view(row),
+        errors=row.errors,
+        warnings=row.warnings,
+        issues=row.issues[:_ISSUES_SHOWN],
+        summaries=row.summaries,
+        files=row.files,
+        progress=row.progress,
     )
 
 

@@ -7,6 +7,7 @@ from api.view import View
 from domain.artifact import Manifest
 from domain.connection import ConnectionKind
 from domain.intervention import Cause, Remedy
+from domain.outputs import Issue, NotedFile, Summary
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 
@@ -54,7 +55,10 @@ class InterventionView(View):
 
 
 class StepView(View):
-    """One run of one step; step 0 is the download of the artifacts. Its log is at ``/logs/{run_id}``."""
+    """One run of one step; step 0 is the download of the artifacts. Its log is at ``/logs/{run_id}``.
+
+    ``issues`` are the first ten; ``errors`` and ``warnings`` count all. ``progress`` is in percent, as last told.
+    """
 
     run_id: str
     step: int
@@ -67,6 +71,12 @@ class StepView(View):
     started_at: datetime | None
     finished_at: datetime | None
     intervention: InterventionView | None = None
+    errors: int
+    warnings: int
+    issues: list[Issue]
+    summaries: list[Summary]
+    files: list[NotedFile]
+    progress: int | None
 
 
 class JobView(View):

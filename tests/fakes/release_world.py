@@ -48,6 +48,7 @@ from domain.artifact import PinnedArtifact
 from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, agent_queue, deployment_of_run
 from domain.intervention import Decision, DecisionReceipt, Remedy
 from domain.matching import DemandSet
+from domain.outputs import Told
 from domain.pipeline import Pipeline
 from domain.release import ReleasePlan
 from workers.registry import WORKFLOWS
@@ -160,6 +161,7 @@ class ScriptedAgent:
         self.name = name
         self.runs: list[str] = []
         self.requests: list[RunStep] = []
+        self.told: dict[str, Told] = {}
         self.tries = Counter[str]()
         self.held: list[str] = []
         self.most_held = 0
@@ -229,7 +231,7 @@ class ScriptedAgent:
             )
         if word == "flaky":
             return _end(StepOutcome.EXITED, int(self.tries[request.script] <= int(argument)))
-        return _end(StepOutcome.EXITED, 0)
+        return _end(StepOutcome.EXITED, 0).model_copy(update={"told": self.told.get(request.script, Told())})
 
     async def _give_up(self, request: RunStep) -> None:
         """End the hold, and the step only when that has been heard."""
