@@ -12,7 +12,7 @@ from storage import logs
 from storage.database import Database
 from storage.tables import JobRow, StepRunRow
 
-_PIECE = 256 * 1024
+_PIECE = 1024 * 1024
 _NEEDS_ZIP64 = 1 << 30
 _LONGEST_TITLE = 60
 _FIRST_YEAR = 1980  # ZIP knows no earlier time

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from storage import logs
 
-_PIECE = 256 * 1024
+_PIECE = 2 * 1024 * 1024  # several chunks, because each is read as a whole
 _LONGEST_MATCH = 1024
 _SHOWN_BEFORE = 80
 _SHOWN = 400

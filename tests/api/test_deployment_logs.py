@@ -12,6 +12,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.records import DeploymentFact, JobFact, StepFact
+from api import log_search
 from api.deployment_logs import search
 from api.log_archive import archive, entries
 from api.log_search import Place, Search, pattern_of
@@ -23,6 +24,12 @@ from storage.tables import LogChunkRow
 
 TEST = DeploymentId.parse("webshop/1/test/1")
 _TITLES = ("Download", "Run migrations: \u00fcber ../../etc", "Smoke test")
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a log of ordinary length has many."""
+    monkeypatch.setattr(log_search, "_PIECE", 256 * 1024)
 
 
 async def _deploy(world: World, *written: bytes) -> list[str]:
