@@ -1,4 +1,4 @@
-"""``python -m bench [NAME ...]``: measure a whole installation on this machine. Takes about five minutes."""
+"""``python -m bench [NAME ...]``: measure a whole installation on this machine. Takes about ten minutes."""
 
 import sys
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import bare
+from bench.agents import job_throughput, lease_hand_over, log_memory
 from bench.stack import Stack, until
 
 _MIB = 1024 * 1024
@@ -207,6 +208,9 @@ MEASUREMENTS = [
     throughput,
     step_overhead,
     log_throughput,
+    job_throughput,
+    lease_hand_over,
+    log_memory,
     approval_latency,
     inbox_page,
     vote_throughput,

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -89,10 +90,65 @@ class Stack:
         assert view["status"] == "succeeded", view
         return view
 
+    def log(self, run_id: str) -> bytes:
+        """What a step has printed so far, as far as one answer holds it."""
+        return self.http.get(f"/api/v1/logs/{run_id}/text").content
+
+    @contextmanager
+    def agents(self, count: int, *, pool: str, slots: int) -> Iterator[tuple["Agent", ...]]:
+        """So many agents of their own pool, inside the block."""
+        with tempfile.TemporaryDirectory(prefix="slipway-bench-agents-") as folder:
+            agents = tuple(Agent(self, f"{pool}-{number}", pool, slots, Path(folder)) for number in range(count))
+            try:
+                for agent in agents:
+                    agent.start()
+                until(lambda: all(self._is_online(agent.name) for agent in agents), _START_WITHIN_SECONDS)
+                yield agents
+            finally:
+                for agent in agents:
+                    agent.kill()
+
+    def _is_online(self, name: str) -> bool:
+        return any(agent["name"] == name and agent["is_online"] for agent in self.ask("GET", "/agents"))
+
+    def most_memory(self, name: str) -> int:
+        """The most resident bytes that the process of this name has had."""
+        pid = int((self.folder / "run" / f"{name}.lock").read_text())
+        [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+        return 1024 * int(line.split()[1])
+
     def memory(self) -> dict[str, int]:
         """Resident bytes of each process, by name."""
         locks = (self.folder / "run").glob("*.lock")
         return {lock.stem: _resident(int(lock.read_text())) for lock in locks}
+
+
+class Agent:
+    """One agent process after another, on one state folder."""
+
+    def __init__(self, stack: Stack, name: str, pool: str, slots: int, folder: Path) -> None:
+        self.name = name
+        token = stack.ask("POST", "/agents/enrolment-tokens", json={"pool": pool})["token"]
+        self._log = folder / f"{name}.log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SLIPWAY_")},
+            "SLIPWAY_API_URL": str(stack.http.base_url),
+            "SLIPWAY_TEMPORAL_ADDRESS": stack.temporal_address,
+            "SLIPWAY_AGENT_NAME": name,
+            "SLIPWAY_AGENT_STATE": str(folder / name),
+            "SLIPWAY_AGENT_SLOTS": str(slots),
+            "SLIPWAY_AGENT_ENROLMENT_TOKEN": token,
+        }
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "workers.agent"]
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """With -9."""
+        self._process.kill()
+        self._process.wait(10)
 
 
 def until(condition: Callable[[], object], within: float) -> None:
