@@ -4,13 +4,33 @@ Every variable may also be given as a file of the same name in ``/run/secrets``.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ByteSize, Field, SecretStr, field_validator
+from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Settings(BaseSettings):
+class TemporalTls(BaseSettings):
+    """The files with which a process shows Temporal who it is. Without them the connection is not encrypted."""
+
+    temporal_tls_ca: Path | None = Field(default=None, description="Whom to believe; default: the system's own.")
+    temporal_tls_certificate: Path | None = Field(default=None, description="Shown to Temporal, with its key.")
+    temporal_tls_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.temporal_tls_certificate is None) != (self.temporal_tls_key is None):
+            message = "SLIPWAY_TEMPORAL_TLS_CERTIFICATE and SLIPWAY_TEMPORAL_TLS_KEY go together"
+            raise ValueError(message)
+        return self
+
+    @property
+    def temporal_tls(self) -> tuple[Path | None, Path | None, Path | None]:
+        """Whom to believe, what to show, and its key."""
+        return self.temporal_tls_ca, self.temporal_tls_certificate, self.temporal_tls_key
+
+
+class Settings(TemporalTls):
     """All of them have a default that suits one machine, except where a wrong guess would be dangerous."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", env_file=".env", extra="ignore")
@@ -50,7 +70,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = "json"
 
 
-class AgentSettings(BaseSettings):
+class AgentSettings(TemporalTls):
     """What an agent needs; it knows neither the database nor the secret key."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", env_file=".env", extra="ignore")

@@ -16,6 +16,7 @@ from api.app import create_app
 from api.orchestrator import TemporalOrchestrator
 from api.services import Services
 from integrations.mail_events import SignedMailEvents
+from integrations.temporal import tls_of
 from settings import Settings
 from storage.database import Database
 from storage.sealing import Sealing
@@ -41,6 +42,7 @@ async def _services(settings: Settings, database: Database) -> Services:
         namespace=settings.temporal_namespace,
         data_converter=pydantic_data_converter,
         lazy=True,
+        tls=tls_of(*settings.temporal_tls),
     )
     webhook_key = settings.sendgrid_webhook_key
     return Services(

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode
+from temporalio.service import KeepAliveConfig, RPCError, RPCStatusCode, TLSConfig
 
 from activities import search_attributes
 
@@ -28,7 +29,18 @@ class SearchAttributesMissing(Exception):  # noqa: N818  reads as what happened
     """The namespace has one of our search attributes with another type, or would not take them."""
 
 
-async def connect(address: str, namespace: str, identity: str) -> Client:
+def tls_of(ca: Path | None, certificate: Path | None, key: Path | None) -> TLSConfig | bool:
+    """How the connection is encrypted: not at all without files. Raises OSError when one of them cannot be read."""
+    if ca is None and certificate is None and key is None:
+        return False
+    return TLSConfig(
+        server_root_ca_cert=ca.read_bytes() if ca else None,
+        client_cert=certificate.read_bytes() if certificate else None,
+        client_private_key=key.read_bytes() if key else None,
+    )
+
+
+async def connect(address: str, namespace: str, identity: str, *, tls: TLSConfig | bool = False) -> Client:
     """Connect, however long it takes until Temporal is there: each wait is longer, and each is logged."""
     for wait in _growing_waits():
         try:
@@ -38,6 +50,7 @@ async def connect(address: str, namespace: str, identity: str) -> Client:
                 identity=identity,
                 data_converter=pydantic_data_converter,
                 keep_alive_config=_KEEP_ALIVE,
+                tls=tls,
             )
         except RuntimeError as error:  # what the SDK raises when the first connection fails
             _log.warning("temporal_not_reachable", address=address, error=_brief(error), retry_in_s=wait)

@@ -15,7 +15,7 @@ from agent.presence import CannotServe
 from agent.process import AgentOptions, run_agent
 from agent.state_folder import StateFolderInUse
 from integrations.artifact_sources import open_source
-from integrations.temporal import connect
+from integrations.temporal import connect, tls_of
 from settings import AgentSettings
 
 _log = structlog.get_logger("slipway.agent")
@@ -28,7 +28,8 @@ async def run(settings: AgentSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, _asked_to_stop, drain)
 
     async def to_temporal(identity: str) -> Client:
-        return await connect(settings.temporal_address, settings.temporal_namespace, identity)
+        tls = tls_of(*settings.temporal_tls)
+        return await connect(settings.temporal_address, settings.temporal_namespace, identity, tls=tls)
 
     await run_agent(_options(settings), to_temporal, open_source, drain)
 

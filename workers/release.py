@@ -21,7 +21,7 @@ from activities.records import Records
 from domain.ids import RELEASE_QUEUE
 from integrations.artifact_sources import open_source
 from integrations.letters import HtmlLetters
-from integrations.temporal import connect, register_search_attributes
+from integrations.temporal import connect, register_search_attributes, tls_of
 from settings import Settings
 from storage.agents import SqlAgentDirectory
 from storage.approvals import SqlApprovalLinks
@@ -69,7 +69,8 @@ async def _unless(stop: asyncio.Event, preparing: Coroutine[None, None, Worker])
 async def _worker(settings: Settings, database: Database, activities: Sequence[Callable[..., Any]]) -> Worker:
     await database.migrate()
     identity = f"release-worker@{socket.gethostname()}:{os.getpid()}"
-    client = await connect(settings.temporal_address, settings.temporal_namespace, identity)
+    tls = tls_of(*settings.temporal_tls)
+    client = await connect(settings.temporal_address, settings.temporal_namespace, identity, tls=tls)
     await register_search_attributes(client, settings.temporal_namespace)
     return Worker(
         client,
