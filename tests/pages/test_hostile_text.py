@@ -12,6 +12,7 @@ from domain.approval import Approval, Asked, Channel, Choice, CountedVote, Happe
 from domain.approval_policy import ApprovalPolicy, AtLeast
 from domain.artifact import PinnedArtifact
 from domain.ids import ReleaseId
+from domain.outputs import Issue, IssueKind, Summary
 from domain.release import ReleasePlan
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
@@ -130,6 +131,9 @@ async def _facts(seeder: Seeder, approval: Approval, pin: PinnedArtifact) -> Non
             status=RunStatus.RUNNING,
             reason=HOSTILE,
             started_at=approval.opened_at,
+            issues=(Issue(kind=IssueKind.ERROR, message=HOSTILE, source_path=HOSTILE, code=HOSTILE),),
+            errors=1,
+            summaries=(Summary(name=HOSTILE, text=HOSTILE),),
         ),
         Event(release=RELEASE, text=HOSTILE, by=HOSTILE),
     )
