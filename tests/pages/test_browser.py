@@ -161,6 +161,21 @@ async def test_a_release_page_renews_itself_and_leaves_the_reader_alone(console,
         assert [] == complaints
 
 
+async def test_what_is_typed_stays_while_the_page_renews_itself(console, browser, address):
+    """Also when the focus has gone on to the button, and a part elsewhere is swapped."""
+    async with _signed_in(console, browser, address) as context:
+        page, complaints = await _opened(context, f"{address}/releases/webshop/41")
+        await page.locator("#deploy-test summary").click()
+        await page.locator("#comment-test").fill("once more")
+        await page.keyboard.press("Tab")
+        done = StageFact(release="webshop/41", stage="prod-us", status=StageStatus.SUCCEEDED, attempt=1)
+        await console.seeder.say("release/webshop/41", timedelta(0), done)
+        await expect(page.locator("#stage-prod-us .badge").first).to_have_text("succeeded", timeout=10_000)
+        assert "once more" == await page.locator("#comment-test").input_value()
+        await expect(page.locator("#deploy-test form button")).to_be_focused()
+        assert [] == complaints
+
+
 async def test_a_running_log_is_followed(console, browser, address):
     """What script shows is what the page without script shows, and then goes on."""
     async with (
