@@ -24,6 +24,11 @@ class CommandLine(NamedTuple):
     is_too_long: bool = False
 
     @property
+    def may_hide(self) -> bool:
+        """Whether it may make something secret."""
+        return self.command is not None and (self.command.is_confidential or self.command.name == "task.setvariable")
+
+    @property
     def without_message(self) -> bytes:
         """What may stand in the log when the message must not."""
         return self.shown[: self.shown.index(b"]") + 1] + b"***"

@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -219,22 +220,33 @@ class Run:
             piece = os.read(output, _PIECE)
         except BlockingIOError:
             return time.monotonic() < self._eof_by
-        for part in self._lines.feed(piece):
-            self._keep(part)
+        self._keep(self._lines.feed(piece))
         return bool(piece)
 
-    def _keep(self, part: bytes | CommandLine) -> None:
-        shown = part if isinstance(part, bytes) else self._effects.take(part)
-        self._ends_line = shown.endswith(b"\n")
-        self._log.write(self._masker.feed(shown))
+    def _keep(self, parts: Iterable[bytes | CommandLine]) -> None:
+        """Write the output into the log. A secret masks what comes after it, so what came before is written first."""
+        shown: list[bytes] = []
+        for part in parts:
+            if isinstance(part, bytes):
+                shown.append(part)
+                continue
+            if part.may_hide:
+                self._write(shown)
+            shown.append(self._effects.take(part))
+        self._write(shown)
+
+    def _write(self, shown: list[bytes]) -> None:
+        if shown:
+            self._ends_line = shown[-1].endswith(b"\n")
+            self._log.write(self._masker.feed(b"".join(shown)))
+            shown.clear()
 
     def _end_output(self) -> None:
         """Everything that was held back, and what there is to say about the step's variables."""
-        for part in self._lines.flush():
-            self._keep(part)
+        self._keep(self._lines.flush())
         self._told, words = self._effects.end()
         if words:
-            self._keep(words if self._ends_line else b"\n" + words)
+            self._keep([words if self._ends_line else b"\n" + words])
         self._log.write(self._masker.flush())
 
     def _is_over(self, *, is_open: bool) -> bool:
