@@ -183,9 +183,27 @@ async def test_draining_finishes_the_job_and_exits(world: World, eventually: Eve
     await eventually(world.has_begun)
     world.agent.signal(signal.SIGTERM)
     await eventually(lambda: b"draining" in world.agent.output.read_bytes())
+    await eventually(lambda: world.server.heartbeats[-1]["is_draining"])
     world.go.touch()
     assert 0 == (await handle.result()).exit_code
     assert 0 == await world.agent.ended()
+
+
+async def test_slots_and_queues_are_changed_while_jobs_run(world: World, eventually: Eventually) -> None:
+    """With more slots the next job begins at once; with no queues none is taken, and what runs goes on."""
+    first, second = await world.start(world.waiting_step()), await world.start(world.waiting_step(), name="-2")
+    await eventually(lambda: world.busy() == 1)
+    world.server.slots = 2
+    await eventually(lambda: world.busy() == 2)
+    world.server.slots, world.server.queues = 1, []
+    await eventually(lambda: b"no longer serving" in world.agent.output.read_bytes())
+    third = await world.start("exit 3", name="-3")
+    world.go.touch()
+    assert [0, 0] == [(await handle.result()).exit_code for handle in (first, second)]
+    await eventually(lambda: world.busy() == 0)
+    assert 0 == len(world.server.log(RUN + "-3"))
+    world.server.queues = [QUEUE]
+    assert 3 == (await third.result()).exit_code
 
 
 async def test_a_canceled_step_is_killed_with_its_tree(world: World, eventually: Eventually) -> None:

@@ -26,6 +26,7 @@ class AgentServer:
         self.masks: list[str] = []
         self.artifacts: dict[str, list[dict[str, Any]]] = {}
         self.queues: list[str] = []
+        self.slots: int | None = None
         self.heartbeats: list[dict[str, Any]] = []
         self.enrolments: list[dict[str, Any]] = []
         self.faults: deque[str] = deque()
@@ -70,7 +71,8 @@ class AgentServer:
             return 201, {"name": self.enrolments[-1]["name"], "pool": "default", "credential": "slw_test"}
         if path == "agent/heartbeat":
             self.heartbeats.append(json.loads(body))
-            return 200, {"pool": "default", "queues": self.queues, "server_time": "2026-01-01T00:00:00Z"}
+            told = {"pool": "default", "queues": self.queues, "server_time": "2026-01-01T00:00:00Z"}
+            return 200, told | ({"slots": self.slots} if self.slots else {})
         run_id, _, what = path.removeprefix("agent/step-runs/").rpartition("/")
         if method == "PUT":
             return self._put(run_id, what, query, body)
