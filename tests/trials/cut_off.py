@@ -1,4 +1,7 @@
-"""Agents cut off from Temporal and the API: their steps go on, and the logs resume without a gap or a doubled byte."""
+"""Agents cut off from Temporal and the API: their steps go on, and the logs resume without a gap or a doubled byte.
+
+After every second cut the network has forgotten all connections; in every third the agent is killed and started anew.
+"""
 
 import random
 import tempfile
@@ -45,7 +48,7 @@ def strike(slipway: Installation, seed: int, cuts: int) -> Verdict:
         seed=seed,
         counts=dict(trial.counts),
         fired={"held by Temporal's way": 0, "held by the API's way": 0, "a log stood still": 0}
-        | {"connections forgotten": 0}
+        | {"connections forgotten": 0, "killed while cut off": 0}
         | trial.fired,
         violations=tuple(trial.violations),
     )
@@ -109,7 +112,12 @@ class _Trial:
         line.cut()
         time.sleep(min(0.5, seconds / 2))
         sizes = self._size(run), self._printed(line, run)
-        time.sleep(max(0.0, seconds - 0.5))
+        time.sleep(max(0.0, seconds - 0.5) / 2)
+        if number % 3 == 2:
+            slipway.kill_alive(line.agent)
+            slipway.start(line.agent)
+            self.fired["killed while cut off"] += 1
+        time.sleep(max(0.0, seconds - 0.5) / 2)
         self._look(run, sizes, line)
         self.fired["held by Temporal's way"] += line.temporal.held - before[0]
         self.fired["held by the API's way"] += line.api.held - before[1]

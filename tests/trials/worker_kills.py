@@ -13,7 +13,7 @@ from trials.verdict import Verdict
 _AGENTS = 2
 _SLOTS = 10
 _AT_ONCE = 20
-_KILLS_A_BATCH = 5
+_KILLS_A_BATCH = 4
 _AFTER = {"b": "a"}
 # A task that the killed worker had is handed out again after ten seconds.
 _ENDED_WITHIN = 120.0
@@ -56,7 +56,7 @@ def strike(slipway: Installation, seed: int, releases: int) -> Verdict:
 
 
 def _work(slipway: Installation, name: str, rng: random.Random) -> MarkedSteps:
-    """A stage after another, with one or two steps each."""
-    stages = {stage: [rng.uniform(0.2, 0.8) for _ in range(rng.randint(1, 2))] for stage in "ab"}
+    """A stage of two steps, and one after it."""
+    stages = {stage: [rng.uniform(0.2, 0.8) for _ in range(steps)] for stage, steps in (("a", 2), ("b", 1))}
     marks = slipway.folder / f"{name}.marks"
     return MarkedSteps(name, marks, stages, {"pool": "steady", "rejoin": "2m"}, after=_AFTER)
