@@ -64,6 +64,7 @@ class StepSecrets:
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
             except ApiRefused as refused:
                 _log.warning("secrets of a step refused", run=run_id, why=str(refused))
+                folder.drop_secrets()
                 return _without_secrets(end)
             else:
                 folder.note_secrets_taken()

@@ -264,11 +264,15 @@ async def test_the_next_agent_brings_the_secrets_to_the_server(world: World, eve
     assert {"variables": {}, "masks": ["s3cr3t-value"]} == world.server.secret_outputs[RUN]
 
 
-async def test_secrets_that_the_server_refuses_are_not_told_of(world: World) -> None:
-    """A step that names them then fails and says why."""
+async def test_secrets_that_the_server_refuses_are_not_told_of(world: World, eventually: Eventually) -> None:
+    """A step that names them then fails and says why; the runner is let go."""
     world.server.refusals["/secret-outputs"] = (403, "NotYourRun")
-    end = await world.run('echo "##vso[task.setvariable variable=TOKEN;issecret=true]s3cr3t-value"')
+    script = 'echo "##vso[task.setvariable variable=TOKEN;issecret=true]s3cr3t-value"'
+    end = await world.run(script)
     assert (0, ()) == (end.exit_code, end.told.secret_variables)
+    folder = world.agent()._folder(RUN, world.lease_id)
+    await eventually(lambda: not folder.runner_lives())
+    assert end == await world.run(script)
 
 
 async def test_a_secret_that_the_step_was_given_stays_one(world: World) -> None:
