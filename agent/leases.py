@@ -28,7 +28,7 @@ class Lease:
 
     @property
     def heard(self) -> Path:
-        """When the server last knew this hold. Runners read it, and end their step before another agent gets the job."""
+        """When the server last knew this hold. Runners end their step by it, before another agent gets the job."""
         return self.folder / "heard"
 
     @property
