@@ -1,4 +1,4 @@
-"""Tell approvers that their answer is wanted: one mail a person, each with its own link.
+"""Tell people what is wanted of them: one mail a person; approvers find their own link in it.
 
 Sent at most once per (approval, person, kind) unless the transport's answer got lost; the link is then the same.
 """
@@ -29,6 +29,7 @@ class LetterKind(StrEnum):
     REMINDER = "reminder"
     DEPUTY = "deputy wanted"
     UNREACHABLE = "approver unreachable"
+    DECISION = "decision wanted"
 
 
 class AskApprover(Frozen):
@@ -88,6 +89,26 @@ class TellUnreachable(Frozen):
     def delivery_kind(self) -> str:
         """Another one for another approver."""
         return f"{LetterKind.UNREACHABLE}: {self.approver}"
+
+
+class TellDecisionWanted(Frozen):
+    """Tell those who requested a deployment that a job of it asks how it goes on. ``choices`` are in words."""
+
+    run_id: str
+    deployment: str
+    people: tuple[str, ...]
+    title: str
+    question: str
+    choices: tuple[str, ...]
+    expires_at: datetime
+    release_name: str
+    pipeline: str
+    stage: str
+
+    @property
+    def delivery_kind(self) -> str:
+        """Another one for another run of a step."""
+        return f"{LetterKind.DECISION}: {self.run_id.removeprefix(f'{self.deployment}/')}"
 
 
 class Letter(Frozen):
@@ -158,6 +179,8 @@ class Letters(Protocol):
 
     def approver_unreachable(self, told: TellUnreachable, person: str, delivery_id: str) -> Letter: ...
 
+    def decision_wanted(self, told: TellDecisionWanted, person: str, delivery_id: str) -> Letter: ...
+
 
 class ApprovalLinks(Protocol):
     """Issues the links."""
@@ -175,7 +198,7 @@ class Claim(Frozen):
 
 
 class Deliveries(Protocol):
-    """Remembers what was sent."""
+    """Remembers what was sent. A mail about a step is kept as one about its deployment."""
 
     async def claim(self, approval_id: str, person: str, kind: str) -> Claim | None:
         """None when this mail was sent, or refused for good. Raises MailUnderWay."""
@@ -241,6 +264,14 @@ class Notifications:
 
         async with heartbeating():
             await self._mail(told.approval_id, told.delivery_kind, told.people, write)
+
+    @activity.defn
+    async def tell_decision_wanted(self, told: TellDecisionWanted) -> None:
+        async def write(person: str, delivery_id: str) -> Letter:
+            return self._letters.decision_wanted(told, person, delivery_id)
+
+        async with heartbeating():
+            await self._mail(told.deployment, told.delivery_kind, told.people, write)
 
     async def _mail(self, approval_id: str, kind: str, people: tuple[str, ...], write: _Write) -> None:
         """Mail each; trouble with one keeps no mail from another, and is raised at the end."""

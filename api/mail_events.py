@@ -20,6 +20,7 @@ from storage.tables import DeliveryRow
 router = APIRouter(tags=["mail events"], dependencies=[PUBLIC])
 _SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 _TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
+_TELLING = (LetterKind.UNREACHABLE, LetterKind.DECISION)
 
 
 class NoMailEvents(NotFound):
@@ -61,5 +62,5 @@ async def _tell_deployments(services: Services, mails: Sequence[DeliveryRow]) ->
 
 
 def _keeps_somebody_waiting(mail: DeliveryRow) -> bool:
-    """Not so the mail that tells requesters of such a one."""
-    return DeliveryStatus(mail.status).is_refused and not mail.kind.startswith(LetterKind.UNREACHABLE)
+    """Not so the mails that tell requesters something."""
+    return DeliveryStatus(mail.status).is_refused and not mail.kind.startswith(_TELLING)

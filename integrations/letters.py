@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import css_inline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellUnreachable
+from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellDecisionWanted, TellUnreachable
 from domain.approval_policy import LinkLevel
+from domain.ids import DeploymentId
 
 _LONGEST_SUBJECT = 180
 _NOT_PRINTED = re.compile(
@@ -65,6 +67,26 @@ class HtmlLetters:
         }
         return self._letter("unreachable", values, person, delivery_id)
 
+    def decision_wanted(self, told: TellDecisionWanted, person: str, delivery_id: str) -> Letter:
+        """Tells who requested a deployment that a job of it waits, for what and until when."""
+        release, stage = _one_line(told.release_name), _one_line(told.stage)
+        deployment = DeploymentId.parse(told.deployment)
+        values = {
+            "subject": f"How does the job go on? {release}, {stage}",
+            "title": "How does the job go on?",
+            "about": f"the deployment to {stage} waits for a decision",
+            "because": _one_line(told.question),
+            "release": release,
+            "pipeline": _one_line(told.pipeline),
+            "step": _one_line(told.title),
+            "run_id": _one_line(told.run_id),
+            "choices": [_one_line(choice) for choice in told.choices],
+            "expires": _by_the_clock(told.expires_at),
+            "link": f"{self._public_url}/releases/{quote(str(deployment.release))}#stage-{quote(deployment.stage)}",
+            "action": "Open the release",
+        }
+        return self._letter("deciding", values, person, delivery_id)
+
     def _letter(self, template: str, values: Mapping[str, Any], person: str, delivery_id: str) -> Letter:
         values = {**values, "public_url": self._public_url, "subject": _subject(values["subject"])}
         return Letter(
@@ -91,7 +113,7 @@ def _asking(ask: AskApprover, person: str) -> dict[str, Any]:
         "instructions": _printable(ask.instructions),
         "requested_by": _one_line(ask.requested_by),
         "asked_as": _asked_as(ask, person, approver),
-        "expires": f"{ask.expires_at:%A, %d %B %Y, %H:%M} UTC",
+        "expires": _by_the_clock(ask.expires_at),
         "person": _one_line(person),
     }
 
@@ -128,6 +150,10 @@ def _asked_as(ask: AskApprover, person: str, approver: str) -> str:
     if approver.startswith("group:") and ask.kind != LetterKind.DEPUTY:
         return f"{approver}; one answer counts for the whole group"
     return f"deputy for {approver}"
+
+
+def _by_the_clock(moment: datetime) -> str:
+    return f"{moment:%A, %d %B %Y, %H:%M} UTC"
 
 
 def _sentence(text: str) -> str:

@@ -27,6 +27,7 @@ def release_activities(
         agents.find_agent,
         notifications.ask_approver,
         notifications.tell_unreachable,
+        notifications.tell_decision_wanted,
         clock.plan_reminding,
         queues.ask_for_turn,
         queues.still_open,

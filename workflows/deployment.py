@@ -29,6 +29,7 @@ from workflows.intervention import DecideIntervention, DecisionQuery, Interventi
 from workflows.job import JobRun
 from workflows.recording import Recorder
 from workflows.stopping import CancelRequest, Stop, to_the_end
+from workflows.telling import Telling
 from workflows.turn import Turn, TurnGranted, TurnQueued, TurnSuperseded
 
 
@@ -89,7 +90,8 @@ class DeploymentWorkflow:
         self._stop = Stop()
         requester = Requester(name=given.requested_by, addresses=given.requester_addresses)
         self._approvals = Approvals(given.id, requester, self._recorder, self._stop, self._waiting)
-        self._interventions = Interventions(given.id, self._recorder, self._stop, self._jobs_stand)
+        telling = Telling(given.id, given.plan, requester)
+        self._interventions = Interventions(given.id, self._recorder, self._stop, self._jobs_stand, telling)
         self._has_begun = False
         self._turn = Turn(given.plan, self._stage, given.id, self._stop, self._waits)
         self._job: JobRun | None = None

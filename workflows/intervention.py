@@ -22,6 +22,7 @@ from domain.intervention import (
 )
 from workflows.recording import Recorder
 from workflows.stopping import Stop
+from workflows.telling import Telling
 
 
 class DecideIntervention(Frozen):
@@ -43,12 +44,18 @@ class Interventions:
     """``stands`` gives the facts of a deployment that waits for this sentence, or goes on: for no sentence."""
 
     def __init__(
-        self, deployment: DeploymentId, recorder: Recorder, stop: Stop, stands: Callable[[str], tuple[Fact, ...]]
+        self,
+        deployment: DeploymentId,
+        recorder: Recorder,
+        stop: Stop,
+        stands: Callable[[str], tuple[Fact, ...]],
+        telling: Telling,
     ) -> None:
         self._deployment = deployment
         self._recorder = recorder
         self._stop = stop
         self._stands = stands
+        self._telling = telling
         self._asked: dict[str, Intervention] = {}
         self._receipts: dict[tuple[str, str, str], DecisionReceipt] = {}
 
@@ -73,6 +80,7 @@ class Interventions:
     async def ask(self, run: StepFact, asked: Intervention) -> Remedy:
         """Ask about a run that has ended, and wait. Nobody decided in time, or a stop was asked for: fail."""
         self._asked[run.run_id] = asked
+        self._telling.tell(run, asked)
         waiting = self._stands(f"a decision about {run.title}, {_how_it_ended(run, asked)}")
         await self._recorder.record(
             *waiting, run.model_copy(update={"intervention": asked}), self._event(asked.question, "")

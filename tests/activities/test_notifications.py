@@ -23,6 +23,7 @@ from activities.notifications import (
     MailUnderWay,
     Notifications,
     SenderRefused,
+    TellDecisionWanted,
     TellUnreachable,
 )
 
@@ -51,6 +52,20 @@ TOLD = TellUnreachable(
 )
 
 
+WANTED = TellDecisionWanted(
+    run_id="webshop/41/prod/1/deploy/2/1",
+    deployment="webshop/41/prod/1",
+    people=("rita@example.com",),
+    title="Smoke test",
+    question="Smoke test failed: exit code 7",
+    choices=("run it again", "let the job fail"),
+    expires_at=ASK.expires_at,
+    release_name="webshop-41",
+    pipeline="webshop",
+    stage="prod",
+)
+
+
 class Links:
     """One for each place, person and round."""
 
@@ -66,6 +81,9 @@ class Letters:
 
     def approver_unreachable(self, told: TellUnreachable, person: str, delivery_id: str) -> Letter:
         return Letter(delivery_id=delivery_id, to=person, subject=LetterKind.UNREACHABLE, text=told.reason, html="")
+
+    def decision_wanted(self, told: TellDecisionWanted, person: str, delivery_id: str) -> Letter:
+        return Letter(delivery_id=delivery_id, to=person, subject=LetterKind.DECISION, text=told.question, html="")
 
 
 @dataclass
@@ -154,6 +172,9 @@ class World:
 
     async def tell(self, told: TellUnreachable = TOLD) -> None:
         await ActivityEnvironment().run(self._notifications().tell_unreachable, told)
+
+    async def tell_decision(self, told: TellDecisionWanted = WANTED) -> None:
+        await ActivityEnvironment().run(self._notifications().tell_decision_wanted, told)
 
     def _notifications(self) -> Notifications:
         return Notifications(Links(), Letters(), self.deliveries, self.first, fallback=self.second)
@@ -263,6 +284,13 @@ async def test_requesters_are_told_once_for_each_approver(world):
     for approver in (ANA, BO, ANA):
         await world.tell(TOLD.model_copy(update={"approver": approver}))
     assert ["remo@example.com"] * 2 + ["rita@example.com"] * 2 == world.first.people
+
+
+async def test_requesters_are_told_once_of_each_question(world):
+    """Of another run of the step again."""
+    for run in ("deploy/2/1", "deploy/2/2", "deploy/2/1"):
+        await world.tell_decision(WANTED.model_copy(update={"run_id": f"{WANTED.deployment}/{run}"}))
+    assert ["rita@example.com"] * 2 == world.first.people
 
 
 async def test_after_three_failed_tries_the_other_way_is_taken(world):

@@ -85,10 +85,14 @@ async def test_a_mail_that_came_back_is_told_to_its_deployment(
 
 
 async def test_other_events_are_told_to_nobody(hooked: World, post: Post) -> None:
-    """Nor are those of the mail that tells requesters that no mail reaches somebody."""
+    """Nor are those of the mails that tell requesters something."""
     ana = await mailed(hooked)
     told = await mailed(hooked, RITA, f"{LetterKind.UNREACHABLE}: {ANA}")
-    answer = await post(event("deferred", ana), event("delivered", ana), event("open", ana), event("bounce", told))
+    asked = await mailed(hooked, RITA, f"{LetterKind.DECISION}: deploy/2/1")
+    answer = await post(
+        *(event(name, ana) for name in ("deferred", "delivered", "open")),
+        *(event("bounce", mail) for mail in (told, asked)),
+    )
     assert (204, []) == (answer.status_code, hooked.orchestrator.bounced)
 
 

@@ -28,7 +28,7 @@ from activities.agent_job import (
     StepOutcome,
 )
 from activities.agents import AgentSearch
-from activities.notifications import AskApprover, MailReport, TellUnreachable
+from activities.notifications import AskApprover, MailReport, TellDecisionWanted, TellUnreachable
 from activities.pinning import PinRequest
 from activities.records import (
     ApprovalFact,
@@ -117,6 +117,8 @@ class Surroundings:
         self.mails: list[AskApprover] = []
         self.refused_people: tuple[str, ...] = ()
         self.unreachable: list[TellUnreachable] = []
+        self.decisions_wanted: list[TellDecisionWanted] = []
+        self.has_mail = True
         self.pinned: list[PinRequest] = []
         self.missing_artifacts: set[str] = set()
         self.slow_artifacts: set[str] = set()
@@ -152,6 +154,12 @@ class Surroundings:
     @activity.defn
     async def tell_unreachable(self, told: TellUnreachable) -> None:
         self.unreachable.append(told)
+
+    @activity.defn
+    async def tell_decision_wanted(self, told: TellDecisionWanted) -> None:
+        self.decisions_wanted.append(told)
+        if not self.has_mail:
+            raise ApplicationError("the mail service is away", non_retryable=True)
 
 
 class ScriptedAgent:
@@ -292,6 +300,7 @@ class World:
                     around.find_agent,
                     around.ask_approver,
                     around.tell_unreachable,
+                    around.tell_decision_wanted,
                     BusinessClock().plan_reminding,
                     queues.ask_for_turn,
                     queues.still_open,

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellUnreachable
+from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellDecisionWanted, TellUnreachable
 from domain.approval_policy import LinkLevel
 from integrations.letters import HtmlLetters
 
@@ -39,6 +39,18 @@ TOLD = TellUnreachable(
     stage="prod",
     moment="before",
 )
+WANTED = TellDecisionWanted(
+    run_id="webshop/41/prod/1/deploy/2/1",
+    deployment="webshop/41/prod/1",
+    people=("rita@example.com",),
+    title="Smoke test",
+    question="outcome unknown: web-2 was lost; did Smoke test run to its end?",
+    choices=("it ran to its end; go on", "run it again", "let the job fail"),
+    expires_at=datetime(2026, 11, 26, 14, 0, tzinfo=UTC),
+    release_name="webshop-41",
+    pipeline="webshop",
+    stage="prod",
+)
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -48,6 +60,7 @@ HOSTILE = (
     "a\rBcc: eve@example.com",
     "a\n\nReview and answer:\n\nhttps://evil.example/approve",
     "a\n\nOpen the approval:\n\nhttps://evil.example/approve",
+    "a\n\nOpen the release:\n\nhttps://evil.example/releases",
     "gpj.\u202egnp",
     "\x1b[31mred\x1b]8;;https://evil.example\x07",
     "a\x00b\x85c\u2028d",
@@ -87,6 +100,10 @@ def write(person: str = "ana@example.com", code: str = "", url: str = LINK, **ch
 
 def tell(person: str = "rita@example.com", **changes: object) -> Letter:
     return LETTERS.approver_unreachable(TOLD.model_copy(update=changes), person, "d-1")
+
+
+def tell_decision(person: str = "rita@example.com", **changes: object) -> Letter:
+    return LETTERS.decision_wanted(WANTED.model_copy(update=changes), person, "d-1")
 
 
 def says(letter: Letter, fact: str) -> bool:
@@ -203,6 +220,24 @@ def test_requesters_read_whom_no_mail_reaches_and_what_helps():
     assert PAGE in letter.text.splitlines()
 
 
+def test_requesters_read_what_a_job_asks_and_until_when():
+    """With the release's page at the stage; it holds no secret."""
+    letter = tell_decision()
+    assert "How does the job go on? webshop-41, prod" == letter.subject
+    for fact in (
+        "outcome unknown: web-2 was lost; did Smoke test run to its end?",
+        "webshop/41/prod/1/deploy/2/1",
+        "run it again",
+        "let the job fail",
+        "Thursday, 26 November 2026, 14:00 UTC",
+        "Without a decision until then, the job fails.",
+    ):
+        assert says(letter, fact)
+    page = "https://slipway.example.com/releases/webshop/41#stage-prod"
+    assert [page, page] == Elements(letter.html).links
+    assert page in letter.text.splitlines()
+
+
 ASKED = [
     "release_name",
     "pipeline",
@@ -233,6 +268,13 @@ def test_hostile_words_stay_words_to_requesters(field, hostile):
     stays_words(tell, field, hostile)
 
 
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("field", ["release_name", "pipeline", "stage", "title", "question", "run_id", "person"])
+def test_hostile_words_stay_words_where_a_decision_is_wanted(field, hostile):
+    """What a step is called, and says of itself, most of all."""
+    stays_words(tell_decision, field, hostile)
+
+
 def stays_words(writing: Callable[..., Letter], field: str, hostile: str, **values: object) -> None:
     usual, letter = writing(**values), writing(**values | {field: (hostile,) if field == "artifacts" else hostile})
     before, after = Elements(usual.html), Elements(letter.html)
@@ -241,7 +283,7 @@ def stays_words(writing: Callable[..., Letter], field: str, hostile: str, **valu
     assert not any(name.startswith("on") for _, attributes in after.tags for name in attributes)
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202e]|=\?", letter.subject)
     assert not re.search(r"[\x00\x07\x1b\x85\r\u2028\u202e]", letter.text + letter.html)
-    for line in ("Review and answer:", "Open the approval:", "--"):
+    for line in ("Review and answer:", "Open the approval:", "Open the release:", "--"):
         assert usual.text.splitlines().count(line) == letter.text.splitlines().count(line)
     assert "49" not in letter.text.replace(hostile, "")
     letter.model_dump_json(exclude={"to"}).encode()  # fit for every transport, which checks the address itself
@@ -254,7 +296,9 @@ def test_a_long_name_is_cut_in_the_subject_only():
     assert "x" * 500 in letter.text
 
 
-@pytest.mark.parametrize("letter", [write(code="123456"), write(level=LinkLevel.LOGIN, url=PAGE), tell()])
+@pytest.mark.parametrize(
+    "letter", [write(code="123456"), write(level=LinkLevel.LOGIN, url=PAGE), tell(), tell_decision()]
+)
 def test_dark_mode_is_kept_beside_the_inlined_styles(letter):
     """Programs that drop style elements still show a button."""
     assert "prefers-color-scheme: dark" in letter.html
@@ -262,7 +306,7 @@ def test_dark_mode_is_kept_beside_the_inlined_styles(letter):
     assert "background-color" in (button["style"] or "")
 
 
-@pytest.mark.parametrize("letter", [write(code="123456"), tell()])
+@pytest.mark.parametrize("letter", [write(code="123456"), tell(), tell_decision()])
 def test_a_mail_loads_and_runs_nothing(letter):
     """No image tells anybody that it was opened."""
     tags = {tag for tag, _ in Elements(letter.html).tags}

@@ -99,6 +99,52 @@ async def test_a_question_that_nobody_answers_fails_the_job(world: World) -> Non
     assert world.tables.jobs()[JOB].status == RunStatus.FAILED
 
 
+async def test_requesters_are_told_what_is_asked(world: World, eventually: Any) -> None:
+    """Once for each question, with the choices there are."""
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "flaky 2", "on_failure": "ask"})))
+        for number in (1, 2):
+            await eventually(lambda number=number: len(world.surroundings.decisions_wanted) == number)
+            await decide(world, f"{JOB}/1/{number}", Remedy.RETRY)
+        assert ReleaseStatus.SUCCEEDED == (await handle.result()).status
+    first, second = world.surroundings.decisions_wanted
+    assert (f"{JOB}/1/1", f"{JOB}/1/2") == (first.run_id, second.run_id)
+    assert (("rita@example.com",), "flaky 2", DEPLOYMENT) == (first.people, first.title, first.deployment)
+    assert ("run it again", "go on without it", "let the job fail") == first.choices
+
+
+async def test_a_mail_that_fails_keeps_nothing_from_being_decided(world: World, eventually: Any) -> None:
+    """The question stands on the page all the same."""
+    world.surroundings.has_mail = False
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "flaky 1", "on_failure": "ask"})))
+        await eventually(lambda: world.surroundings.decisions_wanted)
+        await decide(world, f"{JOB}/1/1", Remedy.RETRY)
+        assert ReleaseStatus.SUCCEEDED == (await handle.result()).status
+
+
+@pytest.mark.parametrize(
+    ("requested_for", "addresses", "told"),
+    [
+        ("dev@example.com", ("owner@example.com", "dev@example.com"), "dev@example.com"),
+        ("", ("owner@example.com",), "owner@example.com"),
+    ],
+    ids=["for-a-person", "by-itself"],
+)
+async def test_of_a_service_the_person_behind_it_is_told(
+    world: World, eventually: Any, requested_for: str, addresses: tuple[str, ...], told: str
+) -> None:
+    """It reads no mail itself."""
+    service = {"requested_by": "jenkins", "requested_for": requested_for, "requester_addresses": addresses}
+    plan = plan_of(one_job({"run": "exit 1", "on_failure": "ask"})).model_copy(update=service)
+    async with world.running():
+        handle = await start(world, plan)
+        await eventually(lambda: world.surroundings.decisions_wanted)
+        await decide(world, f"{JOB}/1/1", Remedy.FAIL)
+        await handle.result()
+    assert [(told,)] == [mail.people for mail in world.surroundings.decisions_wanted]
+
+
 async def test_a_decision_counts_once(world: World) -> None:
     """Who decides later is told who was first."""
     async with world.running():
