@@ -65,6 +65,9 @@ class _Sink:
     def flush(self) -> None:
         """Nothing is kept back."""
 
+    def close(self) -> None:
+        """There is nothing to be given back."""
+
     def taken(self) -> bytes:
         data = b"".join(self._pieces)
         self._pieces.clear()
@@ -74,14 +77,16 @@ class _Sink:
 async def _size(database: Database, run_id: str) -> int:
     with CancelScope(shield=True):
         async with database.reading() as session:
-            return await logs.size(session, run_id)
+            size = await logs.size(session, run_id)
+    return size
 
 
 async def _read(database: Database, run_id: str, offset: int, limit: int) -> bytes:
     """A session for each piece: who reads slowly must not hold a connection meanwhile, nor tear it when they leave."""
     with CancelScope(shield=True):
         async with database.reading() as session:
-            return await logs.read(session, run_id, offset, limit)
+            piece = await logs.read(session, run_id, offset, limit)
+    return piece
 
 
 def _info(entry: Entry) -> ZipInfo:
