@@ -47,7 +47,7 @@ _OUTCOMES = {
 }
 DOWNLOAD_TITLE = "Download artifacts"
 _TIME_IS_UP = "the job's time is up"
-_MOST_RESTARTS = 3
+_MOST_MOVES = 3
 _SHOWN = ("issues", "errors", "warnings", "summaries", "files", "progress", "progress_text")
 
 
@@ -80,7 +80,7 @@ class JobRun:
         self._deadline: datetime | None = None
         self._finished: list[RunStatus] = []
         self._tried: Counter[int] = Counter()
-        self._restarts = 0
+        self._moves = 0
         self._goes_elsewhere = False
         self._leases = 0
         self._lease = self._new_lease()
@@ -174,6 +174,8 @@ class JobRun:
             status = await self._step(number, self._job.steps[number - 1])
             if status is not None:
                 self._finished.append(status)
+        if len(self._finished) == len(self._job.steps):
+            self._goes_elsewhere = False  # there is nothing left to be done there
         return worst_run(self._finished)
 
     async def _downloaded(self) -> RunStatus:
@@ -195,7 +197,7 @@ class JobRun:
         )
         ended = await self._outcome(fact, download, DOWNLOAD_TIMEOUT)
         if ended.status == RunStatus.UNKNOWN and self._job.on_agent_lost != AgentLost.FAIL:
-            self._restart()  # a download does nothing that may not be done twice
+            self._move()  # a download does nothing that may not be done twice
         return ended.status
 
     async def _step(self, number: int, step: Step) -> RunStatus | None:
@@ -258,12 +260,16 @@ class JobRun:
     def _must_move(self) -> bool:
         return self._goes_elsewhere or self._lease.lost is not None
 
+    def _move(self) -> bool:
+        """Go on with another agent of one's own accord; not without end."""
+        self._goes_elsewhere = self._moves < _MOST_MOVES
+        self._moves += self._goes_elsewhere
+        return self._goes_elsewhere
+
     def _restart(self) -> bool:
-        """Begin anew with the first step, on any agent; not without end."""
-        if self._restarts >= _MOST_RESTARTS:
+        """Begin anew with the first step, on any agent."""
+        if not self._move():
             return False
-        self._restarts += 1
-        self._goes_elsewhere = True
         self._finished.clear()
         self._variables.start_anew()
         return True

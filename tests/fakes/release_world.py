@@ -216,6 +216,8 @@ class ScriptedAgent:
     @activity.defn
     async def download_artifacts(self, request: DownloadRequest) -> StepEnd:
         self.runs.append(request.run_id)
+        if request.run_id == self.gives_up_after:
+            await self._give_up(request)
         return _end(StepOutcome.EXITED, 0)
 
     @activity.defn
@@ -241,8 +243,8 @@ class ScriptedAgent:
             return _end(StepOutcome.EXITED, int(self.tries[request.script] <= int(argument)))
         return _end(StepOutcome.EXITED, 0).model_copy(update={"told": self.told.get(request.script, Told())})
 
-    async def _give_up(self, request: RunStep) -> None:
-        """End the hold, and the step only when that has been heard."""
+    async def _give_up(self, request: RunStep | DownloadRequest) -> None:
+        """End the hold, and the run only when that has been heard."""
         self._released[request.lease_id].set()
         while request.lease_id in self.held:
             await asyncio.sleep(0.01)

@@ -68,6 +68,27 @@ async def test_people_decide_about_a_step_whose_agent_was_lost(
     assert world.tables.steps()[f"{JOB}/1/1"].status == RunStatus.UNKNOWN
 
 
+async def test_a_job_whose_last_step_ran_wants_no_other_agent(world: World) -> None:
+    """There is nothing left to be done there."""
+    world.agent.gives_up_after = f"{JOB}/1/1"
+    async with world.running():
+        handle = await start(world, plan_of(one_job({"run": "deploy"}, on_agent_lost="ask")))
+        await decide(world, f"{JOB}/1/1", Remedy.IT_RAN)
+        assert ReleaseStatus.SUCCEEDED == (await handle.result()).status
+    assert 1 == len(world.agent.holds)
+
+
+async def test_a_lost_download_is_done_again_unasked(world: World) -> None:
+    """It does nothing that may not be done twice."""
+    world.agent.gives_up_after = f"{JOB}/0/1"
+    definition = one_job({"run": "deploy"}, on_agent_lost="ask")
+    artifacts = {"web": {"jenkins": {"server": "ci", "job": "web"}}}
+    async with world.running():
+        handle = await start(world, plan_of({**definition, "artifacts": artifacts}))
+        assert ReleaseStatus.SUCCEEDED == (await handle.result()).status
+    assert [f"{JOB}/0/1", f"{JOB}/0/2", f"{JOB}/1/1"] == world.agent.runs
+
+
 async def test_a_job_that_may_run_twice_starts_anew_elsewhere(world: World) -> None:
     """From its first step, under another lease."""
     world.agent.gives_up_after = f"{JOB}/2/1"
