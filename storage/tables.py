@@ -164,7 +164,7 @@ class ApprovalLinkRow(Table):
 
 
 class DeliveryRow(Table):
-    """One mail to one person, sent once: about an approval, or (by its deployment's id) about a decision that is wanted."""
+    """One mail to one person, sent once: about an approval, or about a decision (then under the deployment's id)."""
 
     __tablename__ = "deliveries"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
