@@ -3,7 +3,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen
 
-.PHONY: up test check lint types imports unit stories test-browser bench soak histories format sync clean help
+.PHONY: trials up test check lint types imports unit stories test-browser bench soak histories format sync clean help
 
 help:           ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -36,7 +36,10 @@ imports: sync
 	$(RUN) lint-imports
 
 unit: sync
-	$(RUN) pytest -n 3 --dist loadfile $(ARGS)
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not trial" $(ARGS)
+
+trials: sync    ## the trials of agents and workers that are killed, cut off and overloaded: minutes of waiting
+	$(RUN) pytest -m trial $(ARGS)
 
 test-browser: sync ## the tests that need chromium (apt-get install chromium)
 	$(RUN) pytest -m browser $(ARGS)

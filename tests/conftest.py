@@ -15,6 +15,15 @@ settings.register_profile(
 settings.load_profile("slipway")
 
 
+# Whole files go to one process each. Those that take minutes begin first, or the last of them would be waited for.
+_TAKE_LONG = ("tests/stories/", "tests/workflows/test_vote_", "tests/local/", "tests/agent/test_process.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests; no test may depend on it."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_TAKE_LONG))
+
+
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[None]]:
     """Wait until a condition holds; fails after ``within`` seconds."""

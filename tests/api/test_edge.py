@@ -67,15 +67,17 @@ async def test_the_token_of_a_mailed_link_is_not_logged(world: World, path: str,
     assert "secret" not in str(lines)
 
 
-async def test_a_bug_tells_nothing_but_its_trace_id(world: World, releaser: httpx2.AsyncClient) -> None:
+async def test_a_bug_tells_nothing_but_its_trace_id(world: World) -> None:
     """The text of the exception stays here; the id finds it in the log."""
 
     async def broken() -> None:
         raise RuntimeError("the password is hunter2")
 
+    world = world.with_application_of_its_own()
     world.app.add_api_route("/broken", broken)
     with capture_logs() as lines:
-        answer = await releaser.get("http://slipway.test/broken")
+        async with world.calling(Role.RELEASER) as releaser:
+            answer = await releaser.get("http://slipway.test/broken")
     assert (500, "InternalError") == (answer.status_code, answer.json()["error"])
     assert "hunter2" not in answer.text
     assert answer.headers["x-trace-id"] == answer.json()["trace_id"]

@@ -80,17 +80,17 @@ async def test_what_is_not_there_is_told(viewer: httpx2.AsyncClient, path: str, 
 
 
 @pytest.mark.parametrize("error", [OperationalError("", {}, Exception()), InterfaceError("", {}, Exception()), OSError])
-async def test_a_database_that_is_away_is_unavailable(
-    world: World, viewer: httpx2.AsyncClient, error: Exception | type[Exception]
-) -> None:
+async def test_a_database_that_is_away_is_unavailable(world: World, error: Exception | type[Exception]) -> None:
     """503 with the time to wait, and nothing of what the database said."""
     raised = ConnectionRefusedError("secret host") if error is OSError else error
 
     async def broken() -> None:
         raise raised
 
+    world = world.with_application_of_its_own()
     world.app.add_api_route("/broken", broken)
-    answer = await viewer.get("http://slipway.test/broken")
+    async with world.calling(Role.VIEWER) as viewer:
+        answer = await viewer.get("http://slipway.test/broken")
     assert (503, "5", "DatabaseUnavailable") == (
         answer.status_code,
         answer.headers["retry-after"],

@@ -89,7 +89,7 @@ async def test_a_release_can_be_kept_for_ever(kept_for_90_days: World) -> None:
 
 async def test_old_logs_go_while_the_application_serves(kept_for_90_days: World) -> None:
     """Nobody has to start it; it ends with the application."""
-    world = kept_for_90_days
+    world = kept_for_90_days.with_application_of_its_own()
     world.clock.move(timedelta(days=91))
     before = asyncio.all_tasks()
     async with world.app.router.lifespan_context(world.app), asyncio.timeout(20):

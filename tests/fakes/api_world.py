@@ -1,17 +1,19 @@
 """The application on a real database with an orchestrator in memory, and people and agents who call it."""
 
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 from fakes.orchestrator import FakeOrchestrator
 from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
 
 from activities.records import Entry, Fact
 from api.app import create_app
@@ -118,19 +120,38 @@ class World:
 
     def client(self, headers: Mapping[str, str]) -> httpx2.AsyncClient:
         """A client for what stands below the API's prefix."""
-        transport = httpx2.ASGITransport(app=self.app)
+        transport = httpx2.ASGITransport(app=_with(self.services, self.app))
         return httpx2.AsyncClient(transport=transport, base_url="http://slipway.test/api/v1", headers=headers)
 
     def with_services(self, **changes: Any) -> "World":
         """The same world, served with other settings."""
-        services = replace(self.services, **changes)
-        return replace(self, services=services, app=create_app(services))
+        return replace(self, services=replace(self.services, **changes))
+
+    def with_application_of_its_own(self) -> "World":
+        """The same world, whose application others do not share."""
+        return replace(self, app=create_app(self.services))
 
     async def save(self, definition: Mapping[str, object] = PIPELINE) -> None:
         """Store a pipeline."""
         pipeline = Pipeline.model_validate(definition)
         async with self.services.database.transaction() as session:
             await pipelines.save_revision(session, pipeline, str(definition), "adam@example.com", self.clock())
+
+
+@cache
+def _application() -> FastAPI:
+    """Made once: to make one takes longer than most tests."""
+    return create_app(cast("Services", None))
+
+
+def _with(services: Services, app: FastAPI) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The application with these services."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        app.state.services = services
+        await app(scope, receive, send)
+
+    return serve
 
 
 @asynccontextmanager
@@ -159,7 +180,9 @@ async def world_on(database: Database) -> AsyncIterator[World]:
         bootstrap_token=SecretStr(BOOTSTRAP),
         clock=clock,
     )
+    app = _application()
+    app.state.services = services
     try:
-        yield World(services=services, orchestrator=orchestrator, clock=clock, app=create_app(services))
+        yield World(services=services, orchestrator=orchestrator, clock=clock, app=app)
     finally:
         await database.close()

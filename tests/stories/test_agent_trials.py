@@ -5,7 +5,7 @@ from fakes.installation import Installation
 from trials import agent_kills, big_logs, cut_off, hostile_values
 from trials.amounts import AMOUNTS
 
-pytestmark = [pytest.mark.story, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.story, pytest.mark.trial, pytest.mark.timeout(240)]
 
 
 def test_agents_killed_again_and_again_run_each_step_once(slipway: Installation) -> None:

@@ -5,7 +5,7 @@ from fakes.installation import Installation
 from trials import orderly_ends, worker_kills
 from trials.amounts import AMOUNTS
 
-pytestmark = [pytest.mark.story, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.story, pytest.mark.trial, pytest.mark.timeout(240)]
 
 
 def test_a_worker_killed_again_and_again_loses_no_release(slipway: Installation) -> None:
