@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from domain.approval_policy import ApprovalPolicy
 from domain.duration import render
@@ -78,20 +78,23 @@ def _job(pipeline: Pipeline, stage: Stage, job: Job, path: Path) -> Iterator[Bro
             text = f"there is no artifact {alias}"
             yield BrokenRule(path=(*path, "download", index), message=text, known=aliases, wrong=alias)
     variables = pipeline.variables | stage.variables
-    secrets = tuple(name for name, variable in variables.items() if isinstance(variable, SecretVariable))
-    before = [(other.job, step) for other in stage.jobs[: stage.jobs.index(job)] for step in other.steps]
+    secrets = dict.fromkeys(name for name, variable in variables.items() if isinstance(variable, SecretVariable))
+    before = ((other.job, step) for other in stage.jobs[: stage.jobs.index(job)] for step in other.steps)
+    secrets |= dict.fromkeys(names_of_secrets(before, job.job))
+    ids = set[str]()
     for step_at, step in enumerate(job.steps):
-        earlier = [*before, *((job.job, other) for other in job.steps[:step_at])]
-        yield from _step(step, (*secrets, *names_of_secrets(earlier, job.job)), (*path, "steps", step_at))
-        if step.id and step.id.upper() in {other.id.upper() for other in job.steps[:step_at] if other.id}:
+        yield from _step(step, secrets, (*path, "steps", step_at))
+        secrets |= dict.fromkeys(names_of_secrets([(job.job, step)], job.job))
+        if step.id and step.id.upper() in ids:
             yield BrokenRule(path=(*path, "steps", step_at, "id"), message=f"there is already a step {step.id}")
+        ids.add((step.id or "").upper())
 
 
-def _step(step: Step, secrets: tuple[str, ...], path: Path) -> Iterator[BrokenRule]:
+def _step(step: Step, secrets: Collection[str], path: Path) -> Iterator[BrokenRule]:
     for index, name in enumerate(step.secrets):
         if name not in secrets and environment_spelling(name) not in secrets:
             text = f"there is no secret variable {name}"
-            yield BrokenRule(path=(*path, "secrets", index), message=text, known=secrets, wrong=name)
+            yield BrokenRule(path=(*path, "secrets", index), message=text, known=tuple(secrets), wrong=name)
     if step.working_directory.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", step.working_directory):
         yield BrokenRule(
             path=(*path, "working_directory"), message="must stay below the workspace: no / in front, no .."
