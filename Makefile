@@ -36,7 +36,7 @@ imports: sync
 	$(RUN) lint-imports
 
 unit: sync
-	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not trial" $(ARGS)
+	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not trial" $(ARGS)
 
 trials: sync    ## the trials of agents and workers that are killed, cut off and overloaded: minutes of waiting
 	$(RUN) pytest -m trial $(ARGS)

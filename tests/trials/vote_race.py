@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 from trials.acts import Act, Told, send
 from trials.agreement import disagreements, end_disagreements
-from trials.approval_world import MANAGER, REQUESTER, ApprovalWorld, approval_world
+from trials.approval_world import IN_MEMORY, MANAGER, REQUESTER, ApprovalWorld, approval_world
 from trials.verdict import Verdict as TrialVerdict
 
 from domain.approval import Approval, Verdict
 from storage.clock import utc_now
 
-VOTERS = ("ana@example.com", "ben@example.com", "cleo@example.com", "dora@example.com")
+VOTERS = tuple(f"{name}@example.com" for name in ("ana", "ben", "cleo", "dora", "emil", "fritz"))
 _BATCH = 10
 _SHORTEST_STEP, _LONGEST_STEP = 0.002, 0.4
 _EXPECTED = {200, 202, 409}  # 409: what it is to stop or change is over
@@ -33,7 +33,7 @@ _One = TypeVar("_One")
 
 async def run(seed: int, amount: int) -> TrialVerdict:
     """So many votes that race, as many against each rival, all rivals at the same time."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         async with approval_world(Path(folder), sends_mail=False) as world:
             lanes = [kind(world, random.Random(f"{seed} {kind.rival}")) for kind in _RIVALS]
             await asyncio.gather(*(lane.run(-(-amount // len(lanes))) for lane in lanes))

@@ -17,7 +17,7 @@ from typing import Any
 
 from trials.acts import Act, Told, send_all
 from trials.agreement import disagreements, end_disagreements
-from trials.approval_world import MANAGER, REQUESTER, ApprovalWorld, approval_world
+from trials.approval_world import IN_MEMORY, MANAGER, REQUESTER, ApprovalWorld, approval_world
 from trials.verdict import Verdict
 from trials.vote_model import Asked, possible_verdicts
 
@@ -75,7 +75,7 @@ async def run(seed: int, amount: int) -> Verdict:
     """So many votes, and what else is done on the way, in waves of several releases."""
     rng = random.Random(seed)
     count = _Count(fired=Counter(dict.fromkeys(_FAULTS, 0)))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         async with approval_world(Path(folder), sends_mail=False) as world:
             for name, members in GROUPS.items():
                 await world.group(name, members)
