@@ -2,6 +2,8 @@
 UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen
+# Without kept byte code, every process would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: trials up test check lint types imports unit stories test-browser bench soak histories format sync clean help
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from fakes.agent_server import AgentServer
 from fakes.one_step_job import OneStep, OneStepJob
+from fakes.quick_processes import QuickProcess
 from fakes.temporal_binaries import DEV_SERVER
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -36,7 +36,7 @@ class Agent:
         self._address = address
         self.folder = folder
         self.output = folder / "agent.out"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: QuickProcess | None = None
 
     async def start(self) -> None:
         settings = {
@@ -47,14 +47,8 @@ class Agent:
             "SLIPWAY_AGENT_ENROLMENT_TOKEN": "slw_enrol_x",
             "CANARY_OF_THE_AGENT": "must not reach steps",
         }
-        with self.output.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "workers.agent"),
-                cwd=PROJECT,
-                env={"PATH": os.environ["PATH"], **settings},
-                stdout=output,
-                stderr=output,
-            )
+        environment = {"PATH": os.environ["PATH"], **settings}
+        self._process = QuickProcess("workers.agent", environment, PROJECT, self.output)
 
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -62,13 +56,13 @@ class Agent:
 
     async def ended(self) -> int:
         assert self._process is not None
-        async with asyncio.timeout(30):
-            return await self._process.wait()
+        process, self._process = self._process, None
+        return await asyncio.to_thread(process.wait, 30)
 
     async def kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        if self._process is not None:
+            self.signal(signal.SIGKILL)
+            await self.ended()
 
 
 class World:

@@ -6,19 +6,19 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+from fakes.quick_processes import QuickProcess
 
 ROOT = Path(__file__).parents[2]
 
 
-@asynccontextmanager
-async def _api(folder: Path, **settings: str) -> AsyncIterator[Process]:
-    environment: Mapping[str, str] = {
+def _environment(folder: Path, **settings: str) -> dict[str, str]:
+    environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),
         "SLIPWAY_SECRET_KEY": "5e" * 32,
@@ -27,12 +27,17 @@ async def _api(folder: Path, **settings: str) -> AsyncIterator[Process]:
         "SLIPWAY_TEMPORAL_ADDRESS": "127.0.0.1:1",
         **settings,
     }
+    return {name: value for name, value in environment.items() if value}
+
+
+@asynccontextmanager
+async def _api(folder: Path, **settings: str) -> AsyncIterator[Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "api",
         cwd=folder,
-        env={name: value for name, value in environment.items() if value},
+        env=_environment(folder, **settings),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -42,6 +47,13 @@ async def _api(folder: Path, **settings: str) -> AsyncIterator[Process]:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def _end(folder: Path, **settings: str) -> tuple[int, bytes]:
+    """The exit code of an API that cannot serve, and all it prints."""
+    log = folder / "api.log"
+    code = QuickProcess("api", _environment(folder, **settings), folder, log).wait(30)
+    return code, log.read_bytes()
 
 
 @pytest.fixture
@@ -89,21 +101,19 @@ async def test_a_fresh_process_serves_and_stops_in_order(tmp_path: Path, port: i
         ({"SLIPWAY_DATABASE_URL": "sqlite+aiosqlite:////nowhere/slipway.db"}, 1, b"the API stops"),
     ],
 )
-async def test_settings_that_make_no_sense_are_named(
+def test_settings_that_make_no_sense_are_named(
     tmp_path: Path, settings: dict[str, str], code: int, words: bytes
 ) -> None:
     """And their values are not repeated."""
-    async with _api(tmp_path, **settings) as process, asyncio.timeout(30):
-        output, _ = await process.communicate()
-    assert (code, True) == (process.returncode, words in output)
+    ended, output = _end(tmp_path, **settings)
+    assert (code, True) == (ended, words in output)
 
 
-async def test_a_port_that_is_taken_ends_the_process(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_ends_the_process(tmp_path: Path) -> None:
     """With 1, not with a hang."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        async with _api(tmp_path, SLIPWAY_API_PORT=port) as process, asyncio.timeout(30):
-            output, _ = await process.communicate()
-    assert (1, True) == (process.returncode, b"address already in use" in output)
+        code, output = _end(tmp_path, SLIPWAY_API_PORT=port)
+    assert (1, True) == (code, b"address already in use" in output)

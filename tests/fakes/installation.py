@@ -41,14 +41,16 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(condition: Callable[[], T], within: float = 30.0, what: str = "") -> T:
-    """The first true value of the condition."""
+    """The first true value of the condition, looked at less often as time goes by: looking must not be the load."""
     deadline = time.monotonic() + within
+    pause = 0.02
     while True:
         value = condition()
         if value:
             return value
         assert time.monotonic() < deadline, f"not within {within} s: {what or condition}"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.25, 0.5)
 
 
 def processes(text: str) -> list[str]:
@@ -66,7 +68,10 @@ def processes(text: str) -> list[str]:
 
 
 class Installation:
-    """Processes by name. ``with Installation(folder) as slipway: ...`` stops them all at the end."""
+    """Processes by name. ``with Installation(folder) as slipway: ...`` stops them all at the end.
+
+    Ours are forked from one that has imported everything, but for agents that are to be plain.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -79,7 +84,7 @@ class Installation:
         self._settings = settings or {}
         self._processes: dict[str, subprocess.Popen[bytes] | QuickProcess] = {}
         self._agents: dict[str, Program] = {}
-        self._quick: set[str] = set()
+        self._plain: set[str] = set()
         self.http = httpx2.Client(
             base_url=self.memory.api_url,
             headers={"authorization": f"Bearer {self.memory.admin_token}"},
@@ -133,7 +138,7 @@ class Installation:
         """Start the process of this name (again)."""
         program = self._program(name)
         environment = {**program.environment, **self._settings}
-        if name in self._quick:
+        if name not in self._plain and QuickProcess.starts(program.command[2]):
             self._processes[name] = QuickProcess(program.command[2], environment, program.folder, self.log_file(name))
             return
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
@@ -146,10 +151,6 @@ class Installation:
                 env=environment,
                 start_new_session=True,
             )
-
-    def hasten(self, name: str) -> None:
-        """From its next start on, the process of this name, an agent or the worker, starts at once."""
-        self._quick.add(name)
 
     def kill(self, name: str, number: int = signal.SIGKILL, within: float = 20) -> int:
         """End the process, by default without a chance to tidy up; its exit code."""
@@ -182,11 +183,11 @@ class Installation:
         slots: int = 2,
         pool: str = "default",
         settings: Mapping[str, str] | None = None,
-        is_quick: bool = False,
+        is_plain: bool = False,
     ) -> None:
-        """Enrol and start an agent with these capabilities, and wait until it is online. Quick ones start at once."""
-        if is_quick:
-            self.hasten(name)
+        """Enrol and start an agent with these capabilities, and wait until it is online."""
+        if is_plain:
+            self._plain.add(name)
         token = self.ok("POST", "/api/v1/agents/enrolment-tokens", json={"pool": pool})["token"]
         program = self.programs.agent(token)
         own = {

@@ -1,23 +1,28 @@
-"""Agents and release workers forked from a process that has imported everything: the real ones, started at once."""
+"""API, agents and workers forked from a process that has imported everything: the real ones, started at once."""
 
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-_MODULES = ["workers.agent", "workers.release"]
+_MODULES = {"api": "api.__main__", "workers.agent": "workers.agent", "workers.release": "workers.release"}
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(_MODULES)
+_FORKS.set_forkserver_preload([*_MODULES.values()])
 
 
 class QuickProcess:
-    """What a story does with a ``Popen``, for a module that is started by its ``main``. It has a session of its own."""
+    """What a story does with a ``Popen`` of ``python -m module``. It has a session of its own."""
+
+    @staticmethod
+    def starts(module: str) -> bool:
+        """Whether this is one of the modules that can be started so."""
+        return module in _MODULES
 
     def __init__(self, module: str, environment: Mapping[str, str], folder: Path, log: Path) -> None:
-        assert module in _MODULES, module
-        arguments = (module, dict(environment), str(folder), str(log))
+        arguments = (_MODULES[module], dict(environment), str(folder), str(log))
         self._process = _FORKS.Process(target=_serve, args=arguments, daemon=False)
         self._process.start()
         assert self._process.pid is not None
@@ -47,4 +52,6 @@ def _serve(module: str, environment: Mapping[str, str], folder: str, log: str) -
     for stream in (1, 2):
         os.dup2(output, stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it
-    import_module(module).main()
+    code = import_module(module).main()
+    sys.stdout.flush()
+    os._exit(code or 0)

@@ -8,6 +8,8 @@ from typing import Any
 from trials.approval_world import Answer, ApprovalWorld
 
 STORED = 202
+_UNAVAILABLE = 503
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,14 @@ class Told:
 
 
 async def send(world: ApprovalWorld, act: Act) -> Told:
-    """Send it once."""
-    return Told(act, await world.ask(act.person, "POST", f"/approvals/{act.approval}/{act.what}", act.body))
+    """Send it once, and again when one is told to try again in a moment: Temporal did not answer in time."""
+    path = f"/approvals/{act.approval}/{act.what}"
+    for _ in range(_TRIES):
+        answer = await world.ask(act.person, "POST", path, act.body)
+        if answer.status != _UNAVAILABLE:
+            break
+        await asyncio.sleep(1)
+    return Told(act, answer)
 
 
 async def send_all(world: ApprovalWorld, acts: Iterable[Act], at_once: int) -> list[Told]:

@@ -54,7 +54,7 @@ class _Trial:
         self._rng = rng
         self._agents = [f"killed-{number}" for number in range(_AGENTS)]
         for name in self._agents:
-            slipway.agent(name, slots=_SLOTS, pool="killed", is_quick=True)
+            slipway.agent(name, slots=_SLOTS, pool="killed")
         self.counts: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
         self.violations: list[str] = []

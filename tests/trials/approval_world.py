@@ -47,7 +47,7 @@ KEY = "5e" * 32
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 ADMIN, MANAGER, REQUESTER = "adam@example.com", "mona@example.com", "rita@example.com"
 _ROLES = {ADMIN: Role.ADMIN, MANAGER: Role.RELEASE_MANAGER, REQUESTER: Role.RELEASER}
-_LOOK_AGAIN_SECONDS = 0.05
+_LOOK_AGAIN_SECONDS = 0.1
 _AT_ONCE = 16
 
 

@@ -50,7 +50,7 @@ async def run(seed: int, megabytes: int) -> Verdict:
 
 def strike(slipway: Installation, seed: int, megabytes: int) -> Verdict:
     """The trial in an installation that runs."""
-    slipway.agent("talkative", slots=_STEPS, pool="talkative")
+    slipway.agent("talkative", slots=_STEPS, pool="talkative", is_plain=True)  # its memory is measured
     slipway.ok("PUT", "/api/v1/secrets/big-log", json={"value": _SECRET})
     rng = random.Random(seed)
     name = f"big-logs-{seed}"

@@ -87,7 +87,7 @@ class _Trial:
             "SLIPWAY_TEMPORAL_ADDRESS": f"127.0.0.1:{temporal.port}",
         }
         name = f"cut-off-{number}"
-        self._slipway.agent(name, slots=_STAGES, pool=name, settings=ways, is_quick=True)
+        self._slipway.agent(name, slots=_STAGES, pool=name, settings=ways)
         return _Line(name, temporal, api)
 
     def cut_again_and_again(self, line: _Line, cuts: list[tuple[int, float]]) -> None:

@@ -58,7 +58,7 @@ async def run(seed: int, values: int) -> Verdict:
 
 def strike(slipway: Installation, seed: int, values: int) -> Verdict:
     """The trial in an installation that runs."""
-    slipway.agent("target", pool="target", is_quick=True)
+    slipway.agent("target", pool="target")
     rng = random.Random(seed)
     trap = slipway.folder / "trap"
     violations: list[str] = []

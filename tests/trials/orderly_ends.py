@@ -36,8 +36,7 @@ async def run(seed: int, ends: int) -> Verdict:
 def strike(slipway: Installation, seed: int, ends: int) -> Verdict:
     """The trial in an installation that runs."""
     for name in _AGENTS:
-        slipway.agent(name, slots=_SLOTS, pool="upgraded", is_quick=True)
-    slipway.hasten("worker")
+        slipway.agent(name, slots=_SLOTS, pool="upgraded")
     trial = _Trial(slipway, seed)
     with ThreadPoolExecutor(len(_PARTS) + 2) as pool:
         around = [pool.submit(trial.load), pool.submit(trial.ask)]

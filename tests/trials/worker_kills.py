@@ -29,8 +29,7 @@ def strike(slipway: Installation, seed: int, releases: int) -> Verdict:
     """The trial in an installation that runs."""
     rng = random.Random(seed)
     for number in range(_AGENTS):
-        slipway.agent(f"steady-{number}", slots=_SLOTS, pool="steady", is_quick=True)
-    slipway.hasten("worker")
+        slipway.agent(f"steady-{number}", slots=_SLOTS, pool="steady")
     counts: Counter[str] = Counter()
     fired: Counter[str] = Counter({"kill -9 of the worker": 0, "a release was under way": 0})
     violations: list[str] = []
