@@ -1,4 +1,4 @@
-"""The calls an agent makes to Slipway's API: enrol, heartbeat, secrets and artifacts of a step, its log."""
+"""The calls an agent makes to Slipway's API: enrol, heartbeat, secrets and artifacts of a step, its log and files."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -128,13 +128,15 @@ class AgentApi:
 
     async def append_log(self, run_id: str, offset: int, piece: bytes) -> int:
         """Send bytes that begin at ``offset``; returns how many the server has then. Raises LogGap."""
-        answer = await self._call(
-            "PUT",
-            f"agent/step-runs/{quote(run_id)}/log",
-            params={"offset": offset},
-            content=piece,
-            headers={"Content-Type": "application/octet-stream"},
-        )
+        return await self._append(f"agent/step-runs/{quote(run_id)}/log", offset, piece)
+
+    async def append_file(self, run_id: str, number: int, offset: int, piece: bytes) -> int:
+        """The same for the file of this number (from 1) that the step wants kept."""
+        return await self._append(f"agent/step-runs/{quote(run_id)}/files/{number}", offset, piece)
+
+    async def _append(self, path: str, offset: int, piece: bytes) -> int:
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = await self._call("PUT", path, params={"offset": offset}, content=piece, headers=headers)
         return int(answer["size"])
 
     async def _call(self, method: str, path: str, **more: Any) -> Mapping[str, Any]:

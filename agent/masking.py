@@ -124,8 +124,11 @@ class Masker:
 
     def masked(self, text: str) -> str:
         """A text that stands for itself, beside the stream."""
-        raw = text.encode(errors="surrogateescape")
-        return self._shown(raw, len(raw), 0)[0].decode(errors="surrogateescape")
+        return self.masked_bytes(text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
+
+    def masked_bytes(self, content: bytes) -> bytes:
+        """Bytes that stand for themselves, beside the stream."""
+        return self._shown(content, len(content), 0)[0]
 
     def _start_of_unfinished(self) -> int:
         text = self._pending

@@ -52,11 +52,12 @@ class RunnerDidNotStart(Exception):  # noqa: N818  reads as what happened
 
 
 class RunFolder:
-    """``<runs>/<run>``: lock, started, log, exit, as ``agent.runner`` keeps them, and who it belongs to."""
+    """``<runs>/<run>``: lock, started, log, files, exit, as ``agent.runner`` keeps them, and who it belongs to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log = path / "log"
+        self.files = path / "files"
 
     @classmethod
     def of(cls, runs: Path, label: RunLabel) -> "RunFolder":

@@ -7,6 +7,7 @@ that no secret stands in an argument or on the disk. In the run's folder it keep
 * ``started``: written, and on the disk, before the step starts; a run that has it is never started again,
 * ``spare``: room kept for ``exit`` on a disk that the step fills,
 * ``log``: the step's output, masked,
+* ``files``: copies of the files that the step wants kept, masked,
 * ``exit``: how it ended and what it set, put there whole at the very end,
 * ``secrets``: a pipe, if the step set secrets: the runner stays until the agent took them.
 
@@ -105,7 +106,8 @@ class Run:
         self._spec = spec
         self._masker = Masker(spec["secrets"])
         self._lines = CommandLines()
-        self._effects = StepEffects(self._masker, Path(spec["cwd"]), Terms(**spec.get("terms", {})))
+        terms = Terms(**spec.get("terms", {}))
+        self._effects = StepEffects(self._masker, Path(spec["cwd"]), terms, folder / "files")
         self._told: dict[str, Any] = {}
         self._ends_line = True
         self._began = time.monotonic()

@@ -4,8 +4,6 @@ A command takes effect when the step ends. One that cannot be done leaves its li
 """
 
 import json
-import os
-import stat
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,9 +23,10 @@ from agent.logging_commands import (
     understood,
 )
 from agent.masking import SHORTEST, Masker
+from agent.named_files import KeptFiles, NotDone, beginning
 
 _ISSUES = 100
-_FILES = 20
+_SUMMARIES = 20
 _PATHS = 50
 _LONGEST_TEXT = 500
 _LONGEST_NAME = 200
@@ -48,14 +47,10 @@ class Terms(NamedTuple):
 _NOT_DONE = "the command above is not done"
 
 
-class _Refused(Exception):  # noqa: N818  reads as what happened
-    """Why a command is not done, in a sentence."""
-
-
 class StepEffects:
-    """Collects; ``masker`` learns every secret before anything after it is shown."""
+    """Collects; ``masker`` learns every secret before anything after it is shown. ``kept`` is a folder for files."""
 
-    def __init__(self, masker: Masker, folder: Path, terms: Terms) -> None:
+    def __init__(self, masker: Masker, folder: Path, terms: Terms, kept: Path) -> None:
         self._masker = masker
         self._folder = folder
         self._terms = terms
@@ -65,7 +60,7 @@ class StepEffects:
         self._result: Complete | None = None
         self._progress: SetProgress | None = None
         self._summaries: list[tuple[str, str]] = []
-        self._files: list[tuple[str, int]] = []
+        self._files = KeptFiles(kept, masker)
         self._paths: list[str] = []
         self._release_name: str | None = None
         self._masks: list[str] = []
@@ -78,7 +73,7 @@ class StepEffects:
             hides, command = True, command._replace(is_secret=True)
         try:
             remark = self._do(command) if not line.is_too_long else f"{_NOT_DONE}: it is longer than {LONGEST} bytes"
-        except _Refused as refused:
+        except NotDone as refused:
             remark = f"{_NOT_DONE}: {refused}"
         if hides and line.command is not None:
             remark = self._hide(line.command.message) or remark
@@ -110,7 +105,7 @@ class StepEffects:
             "progress_text": self._text(self._progress.message if self._progress else ""),
             "summaries": self._masked_summaries(),
             "masks": len(self._masks),
-            "files": [{"name": self._text(name), "size": size} for name, size in self._files],
+            "files": [{"name": self._text(name), "size": size} for name, size in self._files.names_and_sizes()],
             "release_name": self._text(self._release_name)[:_LONGEST_NAME] if self._release_name else None,
         }
         notes = [f"variable {name} holds a secret, so it is kept as a secret" for name in leaking]
@@ -138,12 +133,12 @@ class StepEffects:
 
     @singledispatchmethod
     def _do(self, command: object) -> str:  # noqa: ARG002  nothing but its line
-        """Do it; a remark that is to stand below it, or nothing. Raises _Refused."""
+        """Do it; a remark that is to stand below it, or nothing. Raises NotDone."""
         return ""
 
     @_do.register
     def _not_understood(self, command: NotUnderstood) -> str:
-        raise _Refused(command.why)
+        raise NotDone(command.why)
 
     @_do.register
     def _set_variable(self, command: SetVariable) -> str:
@@ -151,7 +146,7 @@ class StepEffects:
         before = self._variables.pop(name, None)
         try:
             self._check(name, command, before)
-        except _Refused:
+        except NotDone:
             if before is not None:
                 self._variables[name] = before
             raise
@@ -162,19 +157,19 @@ class StepEffects:
         terms = self._terms
         size = len(command.value.encode(errors="surrogateescape"))
         if name in terms.read_only or (before is not None and before.is_read_only):
-            raise _Refused(f"{command.name} was set as read-only")
+            raise NotDone(f"{command.name} was set as read-only")
         if name.startswith("SLIPWAY_"):
-            raise _Refused("names that begin with SLIPWAY_ are Slipway's own")
+            raise NotDone("names that begin with SLIPWAY_ are Slipway's own")
         if self._masker.masked(name) != name or self._masker.masked(command.name) != command.name:
-            raise _Refused("its name holds a secret")
+            raise NotDone("its name holds a secret")
         if "\0" in command.value or not _is_utf8(command.value):
-            raise _Refused("a value must be UTF-8 and have no NUL in it")
+            raise NotDone("a value must be UTF-8 and have no NUL in it")
         if size > terms.each:
-            raise _Refused(f"a value may have {terms.each // 1024} KiB, this one has {size} bytes")
+            raise NotDone(f"a value may have {terms.each // 1024} KiB, this one has {size} bytes")
         if len(self._variables) >= terms.number:
-            raise _Refused(f"the steps of a job may set {Terms().number} variables")
+            raise NotDone(f"the steps of a job may set {Terms().number} variables")
         if sum(written_size(one.value) for one in (*self._variables.values(), command)) > terms.size:
-            raise _Refused(f"the variables that the steps of a job set may have {Terms().size // 1024} KiB in all")
+            raise NotDone(f"the variables that the steps of a job set may have {Terms().size // 1024} KiB in all")
 
     @_do.register
     def _set_secret(self, command: SetSecret) -> str:
@@ -207,29 +202,24 @@ class StepEffects:
     @_do.register
     def _upload_summary(self, command: UploadSummary) -> str:
         left = _SUMMARY_BYTES - sum(len(text.encode(errors="replace")) for _, text in self._summaries)
-        if len(self._summaries) >= _FILES or left <= 0:
-            raise _Refused(f"the summaries of a step may be {_FILES}, with {_SUMMARY_BYTES // 1024} KiB in all")
+        if len(self._summaries) >= _SUMMARIES or left <= 0:
+            raise NotDone(f"the summaries of a step may be {_SUMMARIES}, with {_SUMMARY_BYTES // 1024} KiB in all")
         path = self._folder / command.path.strip()
-        text, size = _read(path, 2 * _SUMMARY_BYTES)
-        self._summaries.append((path.name, text))
+        text, size = beginning(path, 2 * _SUMMARY_BYTES)
+        self._summaries.append((path.name, text.decode(errors="replace")))
         return f"only the first {left} bytes of {path.name} are kept" if size > left else ""
 
     @_do.register
     def _upload_file(self, command: UploadFile) -> str:
-        path = self._folder / command.path.strip()
-        _, size = _read(path, 0)
-        if len(self._files) >= _FILES:
-            raise _Refused(f"a step may name {_FILES} files")
-        self._files.append((path.name, size))
-        return "files are noted by name and size; their bytes are not kept"
+        return self._files.keep(self._folder / command.path.strip())
 
     @_do.register
     def _prepend_path(self, command: PrependPath) -> str:
         path = command.path.strip()
         if not path.startswith("/") or {":", "\0", "\n"} & set(path) or not _is_utf8(path):
-            raise _Refused("a folder is named from the root, without a colon or a line break")
+            raise NotDone("a folder is named from the root, without a colon or a line break")
         if len(path) > _LONGEST_TEXT or len(self._paths) >= _PATHS:
-            raise _Refused(f"a step may put {_PATHS} folders in front of PATH, of {_LONGEST_TEXT} characters each")
+            raise NotDone(f"a step may put {_PATHS} folders in front of PATH, of {_LONGEST_TEXT} characters each")
         self._paths = [other for other in self._paths if other != path] + [path]
         return ""
 
@@ -283,17 +273,3 @@ def _readable(text: str) -> str:
 
 def _is_utf8(text: str) -> bool:
     return _readable(text) == text
-
-
-def _read(path: Path, limit: int) -> tuple[str, int]:
-    """The beginning of a regular file, and its size."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        raise _Refused(f"there is no file {path.name} to read") from error
-    try:
-        if not stat.S_ISREG((found := os.fstat(file)).st_mode):
-            raise _Refused(f"{path.name} is no file")
-        return os.read(file, limit).decode(errors="replace"), found.st_size
-    finally:
-        os.close(file)

@@ -1,4 +1,4 @@
-"""Runs of steps: see to it that a run has happened, once, and that the server has its whole log."""
+"""Runs of steps: see to it that a run has happened, once, and that the server has its whole log and its files."""
 
 import asyncio
 import hashlib
@@ -140,6 +140,7 @@ class DetachedStepRuns:
             ended.set()
             end = await self._secrets.keep(folder, run_id, end)
             await shipping
+            await self._shipper.ship_files(run_id, folder.files, len(end.told.files))
         finally:
             shipping.cancel()
         _log.info("step ended", run=run_id, outcome=end.outcome, exit_code=end.exit_code)

@@ -18,6 +18,9 @@ from domain.status import RunStatus
 VARIABLES = 200
 VALUE_BYTES = 32 * 1024
 ALL_BYTES = 256 * 1024
+FILES = 20  # that one step may have kept
+FILE_BYTES = 10 * 2**20
+FILES_BYTES = 50 * 2**20  # of all files of a step
 
 
 class SetName(Frozen):
@@ -68,7 +71,7 @@ class Summary(Frozen):
 
 
 class NotedFile(Frozen):
-    """A file that a step told of."""
+    """A file that a step wants kept; ``size`` is that of the copy, in which secrets are masked."""
 
     name: str
     size: int

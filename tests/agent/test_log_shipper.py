@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.agent_server import AgentServer
+from structlog.testing import capture_logs
 
 from agent.api_client import AgentApi
 from agent.log_shipper import LogShipper
@@ -116,3 +117,62 @@ async def test_a_run_without_output_has_an_empty_log(server: AgentServer, api: A
     """The file may not even be there."""
     await ship(api, tmp_path / "none")
     assert b"" == server.log(RUN)
+
+
+async def ship_files(api: AgentApi, folder: Path, count: int) -> None:
+    async with asyncio.timeout(30):
+        await LogShipper(api, longest_wait=0.2).ship_files(RUN, folder, count)
+
+
+async def test_no_fault_loses_or_doubles_a_byte_of_a_file(server: AgentServer, api: AgentApi, tmp_path: Path) -> None:
+    """As with logs; who sends the files again changes nothing."""
+    contents = [os.urandom(600_000), b"", b"three"]
+    for number, content in enumerate(contents, start=1):
+        (tmp_path / str(number)).write_bytes(content)
+    server.faults.extend(["500", "", "half", "lost", "cut", "hang up early", "", "lost"])
+    for _ in range(2):
+        await ship_files(api, tmp_path, 3)
+        assert contents == [server.file(RUN, number) for number in (1, 2, 3)]
+    assert 6 == len([fault for fault in server.fired if fault])
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(409, "FileClosed"), (422, "FileTooLarge"), (404, "NotFound"), (413, "TooLarge")]
+)
+async def test_a_file_that_the_server_does_not_take_is_left_out(
+    server: AgentServer, api: AgentApi, tmp_path: Path, status: int, error: str
+) -> None:
+    """It is noted, and the next one is sent."""
+    (tmp_path / "1").write_bytes(b"one")
+    (tmp_path / "2").write_bytes(b"two")
+    server.refusals["/files/1"] = (status, error)
+    with capture_logs() as lines:
+        await ship_files(api, tmp_path, 2)
+    assert [None, b"two"] == [server.file(RUN, number) for number in (1, 2)]
+    assert [f"file 1 of {RUN}"] == [line["what"] for line in lines if line["event"] == "not taken by the API"]
+
+
+async def test_a_file_that_is_gone_or_cannot_be_read_keeps_nothing_from_ending(
+    server: AgentServer, api: AgentApi, tmp_path: Path
+) -> None:
+    """A disk may fail; the others are sent."""
+    (tmp_path / "2").mkdir()
+    (tmp_path / "3").write_bytes(b"three")
+    with capture_logs() as lines:
+        await ship_files(api, tmp_path, 3)
+    assert b"three" == server.file(RUN, 3)
+    assert [f"file 2 of {RUN}"] == [line["what"] for line in lines if line["event"] == "file not read"]
+
+
+async def test_an_agent_that_may_not_send_now_tries_again(
+    server: AgentServer, api: AgentApi, tmp_path: Path, eventually: Eventually
+) -> None:
+    """It may be allowed later, as with the log."""
+    (tmp_path / "1").write_bytes(b"one")
+    server.refusals["/files/1"] = (403, "NotYourRun")
+    with capture_logs() as lines:
+        shipping = asyncio.create_task(ship_files(api, tmp_path, 1))
+        await eventually(lambda: any(line["event"] == "not sent" for line in lines))
+        server.refusals.clear()
+        await shipping
+    assert b"one" == server.file(RUN, 1)

@@ -17,7 +17,7 @@ class Step:
 
     def __init__(self, folder: Path, *secrets: str, **terms: Any) -> None:
         self.masker = Masker(secrets)
-        self.effects = StepEffects(self.masker, folder, Terms(**terms))
+        self.effects = StepEffects(self.masker, folder, Terms(**terms), folder / "kept")
 
     def say(self, line: str) -> str:
         """What the log has of it."""
@@ -194,11 +194,25 @@ def test_a_folder_is_no_summary(step: Step, tmp_path: Path) -> None:
     assert "is no file" in step.say("##vso[task.uploadsummary]pipe")
 
 
-def test_files_are_noted(step: Step, tmp_path: Path) -> None:
-    """By name and size; the log says that this is all."""
-    (tmp_path / "report.zip").write_bytes(bytes(10))
-    assert "their bytes are not kept" in step.say("##vso[task.uploadfile]report.zip")
-    assert [{"name": "report.zip", "size": 10}] == step.told["files"]
+def test_a_file_is_kept_as_it_is_when_it_is_named(step: Step, tmp_path: Path) -> None:
+    """So that the step may remove it; told by name and size, and without a remark in the log."""
+    report = tmp_path / "report.zip"
+    report.write_bytes(bytes(range(256)))
+    assert "##vso[task.uploadfile]report.zip" == step.say("##vso[task.uploadfile]report.zip")
+    report.unlink()
+    assert "not done: there is no file report.zip to read" in step.say("##vso[task.uploadfile]report.zip")
+    assert bytes(range(256)) == (tmp_path / "kept" / "1").read_bytes()
+    assert [{"name": "report.zip", "size": 256}] == step.told["files"]
+
+
+def test_a_kept_file_has_no_secret_in_it(step: Step, tmp_path: Path) -> None:
+    """Nor has its name, where it is told; the log says that the copy differs."""
+    (tmp_path / "of-hunter22").write_bytes(b"\xff hunter22 later-one")
+    step.say("##vso[task.setsecret]later-one")
+    said = step.say(f"##vso[task.uploadfile]{tmp_path}/of-hunter22")
+    assert said.endswith("\n##[warning]of-*** holds a secret, which is masked in the copy that is kept")
+    assert b"\xff *** ***" == (tmp_path / "kept" / "1").read_bytes()
+    assert [{"name": "of-***", "size": 9}] == step.told["files"]
 
 
 def test_folders_in_front_of_path_are_told_in_order(step: Step) -> None:

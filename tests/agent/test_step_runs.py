@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.agent_server import AgentServer
+from structlog.testing import capture_logs
 
 from activities.agent_job import CancelStep, HoldRequest, LeaseGone, RunStep, StepEnd, StepOutcome
 from agent.api_client import AgentApi
@@ -17,7 +18,7 @@ from agent.process_tree import marked
 from agent.run_folder import LEASE_MARK
 from agent.state_folder import StateFolder
 from agent.step_runs import DetachedStepRuns
-from domain.outputs import Room
+from domain.outputs import NotedFile, Room
 from domain.pipeline import Shell
 
 RUN = "webshop/41/prod/1/deploy/1/1"
@@ -281,3 +282,36 @@ async def test_a_secret_that_the_step_was_given_stays_one(world: World) -> None:
     end = await world.run('echo "##vso[task.setvariable variable=db]other-value"', secrets={"DB": "webshop/db"})
     assert ((), ["db"]) == (end.told.variables, [secret.name for secret in end.told.secret_variables])
     assert "##vso[task.setvariable variable=db]***\n" == world.log()
+
+
+async def test_files_that_a_step_wants_kept_are_on_the_server_when_it_ends(world: World) -> None:
+    """Masked, as they were when they were named; whoever looks after the run again changes nothing."""
+    world.server.secrets[RUN] = {"DB": "db-password-1"}
+    script = """
+    echo "of $DB" > report; echo "##vso[task.uploadfile]report"; sleep 0.2; rm report
+    echo "##vso[task.uploadfile]$PWD/none"
+    """
+    end = await world.run(script, secrets={"DB": "webshop/db"})
+    again = await world.run(script, secrets={"DB": "webshop/db"})
+    assert (NotedFile(name="report", size=7),) == end.told.files == again.told.files
+    assert (b"of ***\n", None) == (world.server.file(RUN, 1), world.server.file(RUN, 2))
+    assert "there is no file none to read" in world.log()
+
+
+async def test_a_run_has_not_ended_before_its_files_are_there(world: World, eventually: Eventually) -> None:
+    """Its folder may be gone afterwards."""
+    world.server.refusals["/files/"] = (403, "NotYourRun")
+    with capture_logs() as lines:
+        running = asyncio.create_task(world.run('echo kept > report; echo "##vso[task.uploadfile]report"'))
+        await eventually(lambda: any(line["event"] == "not sent" for line in lines))
+        assert (False, None) == (running.done(), world.server.file(RUN, 1))
+        world.server.refusals.clear()
+        await running
+    assert b"kept\n" == world.server.file(RUN, 1)
+
+
+async def test_a_file_that_the_server_refuses_does_not_fail_the_step(world: World) -> None:
+    """The step has done what it should."""
+    world.server.refusals["/files/"] = (422, "FileTooLarge")
+    end = await world.run('echo kept > report; echo "##vso[task.uploadfile]report"')
+    assert (0, None) == (end.exit_code, world.server.file(RUN, 1))

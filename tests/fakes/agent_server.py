@@ -21,6 +21,7 @@ class AgentServer:
 
     def __init__(self) -> None:
         self.logs: dict[str, bytearray] = {}
+        self.files: dict[str, bytearray] = {}
         self.secrets: dict[str, dict[str, str]] = {}
         self.secret_outputs: dict[str, dict[str, Any]] = {}
         self.masks: list[str] = []
@@ -43,9 +44,9 @@ class AgentServer:
         self.fired.append(self.faults.popleft())
         return self.fired[-1]
 
-    def append(self, run_id: str, offset: int, piece: bytes) -> tuple[int, dict[str, Any]]:
+    def append(self, kept: dict[str, bytearray], name: str, offset: int, piece: bytes) -> tuple[int, dict[str, Any]]:
         """As ``storage.logs.append`` does it."""
-        log = self.logs.setdefault(run_id, bytearray())
+        log = kept.setdefault(name, bytearray())
         if offset > len(log):
             return 409, {"error": "LogGap", "size": len(log)}
         log += piece[len(log) - offset :]
@@ -55,9 +56,16 @@ class AgentServer:
         with self.lock:
             return bytes(self.logs.get(run_id, b""))
 
+    def file(self, run_id: str, number: int) -> bytes | None:
+        with self.lock:
+            found = self.files.get(f"{run_id}/files/{number}")
+            return None if found is None else bytes(found)
+
     def _put(self, run_id: str, what: str, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, Any]]:
         if what == "log":
-            return self.append(run_id, int(query["offset"][0]), body)
+            return self.append(self.logs, run_id, int(query["offset"][0]), body)
+        if run_id.endswith("/files"):
+            return self.append(self.files, f"{run_id}/{what}", int(query["offset"][0]), body)
         self.secret_outputs[run_id] = json.loads(body)
         return 200, {}
 
