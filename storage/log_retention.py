@@ -1,14 +1,17 @@
-"""How long logs are kept: those of a release that ended long ago are removed, unless somebody said to keep them."""
+"""How long logs are kept: those of a release that ended long ago are removed, unless somebody said to keep them.
+
+The files that its steps wanted kept go with them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import ReleaseId
-from storage.tables import DeploymentRow, EventRow, JobRow, LogChunkRow, ReleaseRow, StepRunRow
+from storage.tables import DeploymentRow, EventRow, JobRow, LogChunkRow, ReleaseRow, StepFileChunkRow, StepRunRow
 
 _CHUNKS_AT_ONCE = 32  # of up to a mebibyte, so that nobody waits long for the write lock
 
@@ -38,20 +41,18 @@ async def releases_with_old_logs(session: AsyncSession, before: datetime, limit:
 
 
 async def remove_some(session: AsyncSession, release: str, before: datetime) -> bool:
-    """Remove a batch of the release's logs, from their ends on; False when there is nothing left to remove.
+    """Remove a batch of the release's logs, from their ends on, then of its files; False when nothing is left.
 
     Looks each time whether they may go: the release may have been deployed again, or be kept since.
     """
     if await session.scalar(select(ReleaseRow.id).where(ReleaseRow.id == release, _has_old_logs(before))) is None:
         return False
-    run_id = await session.scalar(
-        select(StepRunRow.id)
-        .join(JobRow, JobRow.id == StepRunRow.job_id)
-        .join(DeploymentRow, DeploymentRow.id == JobRow.deployment)
-        .where(DeploymentRow.release == release)
-        .where(select(LogChunkRow.offset).where(LogChunkRow.run_id == StepRunRow.id).exists())
-        .limit(1)
-    )
+    return await _remove_end_of_log(session, release) or await _remove_file(session, release)
+
+
+async def _remove_end_of_log(session: AsyncSession, release: str) -> bool:
+    """A batch of the chunks of one log; False when no log is left."""
+    run_id = await session.scalar(_run_with(LogChunkRow, release))
     if run_id is None:
         return False
     last = await session.scalars(
@@ -66,6 +67,32 @@ async def remove_some(session: AsyncSession, release: str, before: datetime) -> 
         .execution_options(synchronize_session=False)
     )
     return True
+
+
+async def _remove_file(session: AsyncSession, release: str) -> bool:
+    """One file of a step; False when none is left."""
+    run_id = await session.scalar(_run_with(StepFileChunkRow, release))
+    if run_id is None:
+        return False
+    last = select(func.max(StepFileChunkRow.number)).where(StepFileChunkRow.run_id == run_id)
+    await session.execute(
+        delete(StepFileChunkRow)
+        .where(StepFileChunkRow.run_id == run_id, StepFileChunkRow.number == await session.scalar(last))
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+def _run_with(chunks: type[LogChunkRow | StepFileChunkRow], release: str) -> Select[str]:
+    """Any run of the release that has such chunks."""
+    return (
+        select(StepRunRow.id)
+        .join(JobRow, JobRow.id == StepRunRow.job_id)
+        .join(DeploymentRow, DeploymentRow.id == JobRow.deployment)
+        .where(DeploymentRow.release == release)
+        .where(select(chunks.offset).where(chunks.run_id == StepRunRow.id).exists())
+        .limit(1)
+    )
 
 
 async def mark_removed(session: AsyncSession, release: str, before: datetime, now: datetime, kept_days: int) -> None:

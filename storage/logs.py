@@ -24,7 +24,7 @@ class LogGap(Refusal):
     kind = Kind.CONFLICT
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the log has {size} bytes; send from there on")
+        super().__init__(f"{size} bytes have arrived; send from there on")
         self.size = size
 
 

@@ -274,6 +274,17 @@ class LogChunkRow(Table):
     __table_args__ = (Index("ix_log_chunks_by_line", "run_id", "lines_before", "offset"),)
 
 
+class StepFileChunkRow(Table):
+    """Bytes of a file that a step wants kept, from ``offset`` on; ``number`` is its place in the run's ``files``."""
+
+    __tablename__ = "step_file_chunks"
+    run_id: Mapped[str] = mapped_column(String(270), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    size: Mapped[int]  # in front of the bytes, so that it is found without reading them
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class ManifestRow(Table):
     """The files of a pinned artifact; the id is the SHA-256 of the stored content."""
 

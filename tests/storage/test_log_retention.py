@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 
 from domain.ids import DeploymentId
 from domain.status import ReleaseStatus, RunStatus, StageStatus
-from storage import log_retention, logs, releases
+from storage import log_retention, logs, releases, step_files
 from storage.database import Database
 from storage.tables import DeploymentRow, JobRow, LogChunkRow, ReleaseRow, StepRunRow
 
@@ -70,6 +70,23 @@ async def test_old_logs_are_removed_from_their_ends_on(ended, plan, now):
 async def _remove(database: Database, plan, before) -> bool:
     async with database.transaction() as session:
         return await log_retention.remove_some(session, str(plan.id), before)
+
+
+async def test_files_of_steps_go_after_the_logs(ended, plan, now):
+    """One by one; those of other releases stay."""
+    before = now - timedelta(days=90)
+    other = "webshop/40/test/1/deploy/1/1"
+    async with ended.transaction() as session:
+        for run, number in ((_RUN, 1), (_RUN, 3), (other, 1)):
+            await step_files.append(session, run, number, 0, b"one")
+            await step_files.append(session, run, number, 3, b"two")
+    left = []
+    while await _remove(ended, plan, before):
+        async with ended.reading() as session:
+            left.append((await _chunks(ended), await step_files.sizes(session, _RUN)))
+    assert [(38, {1: 6, 3: 6}), (6, {1: 6, 3: 6}), (0, {1: 6, 3: 6}), (0, {1: 6}), (0, {})] == left
+    async with ended.reading() as session:
+        assert {1: 6} == await step_files.sizes(session, other)
 
 
 @pytest.mark.parametrize(
