@@ -1,6 +1,6 @@
-"""What an agent fetches and sends for the step runs it holds: secrets, artifacts, logs. Nothing of anybody else's."""
+"""What an agent fetches and sends for the step runs it holds: secrets, artifacts, logs, files. Nobody else's."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Request
@@ -11,20 +11,26 @@ from activities.artifact_source import UnknownConnection
 from activities.pinning import connection_name
 from api.auth import AgentCaller, Caller
 from api.errors import documented
-from api.inputs import Body, Offset, StepRun
+from api.inputs import Body, FileNumber, Offset, StepRun
 from api.services import Services, ServicesHere
 from api.views import ArtifactsToFetch, ArtifactToFetch, ConnectionWithToken, LogSize, SecretValues
 from domain.artifact import Manifest, PinnedArtifact
 from domain.ids import DeploymentId
-from domain.outputs import VARIABLES
+from domain.outputs import FILE_BYTES, FILES_BYTES, VARIABLES, NotedFile
 from domain.refusal import Kind, NotAllowed, Refusal
 from domain.release import ReleasePlan
 from domain.status import RunStatus
-from storage import agents, connections, deployments, logs, manifests, releases, secret_outputs, secrets
+from storage import agents, connections, deployments, logs, manifests, releases, secret_outputs, secrets, step_files
 from storage.tables import JobRow, StepRunRow
 
 router = APIRouter(prefix="/agent/step-runs", tags=["agent work"], responses=documented(401, 403, 422))
 _log = structlog.get_logger("slipway.api")
+_BYTES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_. -]{0,127}$")]
 
 
@@ -36,6 +42,16 @@ class LogClosed(Refusal):
     """The run has ended, and these bytes lie beyond the end that it told."""
 
     kind = Kind.CONFLICT
+
+
+class FileClosed(Refusal):
+    """The run has ended, and these bytes lie beyond the end of the file that it told of."""
+
+    kind = Kind.CONFLICT
+
+
+class FileTooLarge(Refusal):
+    """The files of a step may not have so many bytes."""
 
 
 @router.get("/{run_id:path}/secrets", operation_id="get_step_secrets", summary="Fetch the secrets of a running step")
@@ -114,12 +130,7 @@ async def get_step_artifacts(run_id: StepRun, caller: AgentCaller, services: Ser
     operation_id="append_log",
     summary="Send a piece of a step run's log",
     responses=documented(409, 413),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=_BYTES,
 )
 async def append_log(
     run_id: StepRun, offset: Offset, request: Request, caller: AgentCaller, services: ServicesHere
@@ -140,6 +151,38 @@ async def append_log(
 def _told_size(run: StepRunRow) -> int | None:
     """How long the log is by the run's own account. Of a run that nobody saw end there is none."""
     return None if run.status == RunStatus.UNKNOWN else run.log_size
+
+
+@router.put(
+    "/{run_id:path}/files/{number}",
+    operation_id="append_step_file",
+    summary="Send a piece of a file that a step wants kept",
+    responses=documented(409, 413),
+    openapi_extra=_BYTES,
+)
+async def append_step_file(
+    run_id: StepRun, number: FileNumber, offset: Offset, request: Request, caller: AgentCaller, services: ServicesHere
+) -> LogSize:
+    """As with a log: what arrived before is dropped, and a gap is refused with the ``size`` to go on from."""
+    data = await request.body()
+    async with services.database.transaction() as session:
+        run, _ = await _held(session, run_id, caller)
+        told = _told_file_size(run, number)
+        if told is not None and offset + len(data) > told:
+            raise FileClosed(f"the run has ended with {told} bytes of file {number}")
+        if offset + len(data) > FILE_BYTES:
+            raise FileTooLarge(f"a file may have {FILE_BYTES} bytes")
+        size = await step_files.append(session, run_id, number, offset, data)
+        if sum((await step_files.sizes(session, run_id)).values()) > FILES_BYTES:
+            raise FileTooLarge(f"the files of a step may have {FILES_BYTES} bytes in all")
+    return LogSize(size=size)
+
+
+def _told_file_size(run: StepRunRow, number: int) -> int | None:
+    """How long the file is by the run's own account; None until it has ended, and when nobody saw it end."""
+    if run.log_size is None or run.status == RunStatus.UNKNOWN:
+        return None
+    return NotedFile.model_validate(run.files[number - 1]).size if number <= len(run.files) else 0
 
 
 async def _running(session: AsyncSession, run_id: str, caller: Caller) -> tuple[StepRunRow, JobRow]:

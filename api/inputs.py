@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from domain.ids import SLUG_PATTERN, DeploymentId, ReleaseId
+from domain.outputs import FILES
 from domain.person import spelled
 
 _LARGEST_NUMBER = 2**31 - 1
@@ -27,7 +28,8 @@ StepRun = Annotated[
     str,
     Path(pattern=_STEP_RUN, max_length=270, description="webshop/41/prod/1/deploy/2/1: step (from 1), then the try."),
 ]
-Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Bytes from the start of the log.")]
+FileNumber = Annotated[int, Path(ge=1, le=FILES, description="The place of the file among those of the run, from 1.")]
+Offset = Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Bytes from the start of the log, or of the file.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=400, description="next_cursor of the page before.")]
 

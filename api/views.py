@@ -58,6 +58,7 @@ class StepView(View):
     """One run of one step; step 0 is the download of the artifacts. Its log is at ``/logs/{run_id}``.
 
     ``issues`` are the first ten; ``errors`` and ``warnings`` count all. ``progress`` is in percent, as last told.
+    The ``files`` are numbered from 1 on.
     """
 
     run_id: str
@@ -365,7 +366,7 @@ class ArtifactsToFetch(View):
 
 
 class LogSize(View):
-    """How many bytes of the log have arrived."""
+    """How many bytes of the log, or of the file, have arrived."""
 
     size: int
 

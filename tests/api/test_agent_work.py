@@ -9,13 +9,15 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from activities.records import DeploymentFact, JobFact, ReleaseFact, StepFact
+from api import agent_work
 from domain.artifact import FileEntry, Manifest, PinnedArtifact
 from domain.connection import Connection, ConnectionKind
 from domain.ids import DeploymentId
+from domain.outputs import NotedFile
 from domain.pipeline import DirectorySource, JenkinsSource
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
-from storage import connections, logs, secrets
+from storage import connections, logs, secrets, step_files
 from storage.manifests import SqlManifests
 
 TEST = DeploymentId.parse("webshop/1/test/1")
@@ -262,6 +264,44 @@ async def test_a_log_may_grow_beyond_two_gigabytes(world: World, agent: httpx2.A
     await _deploying(world)
     answer = await agent.put(f"{WORK}/log?offset={2**31}", content=b"x")
     assert (409, "LogGap") == (answer.status_code, answer.json()["error"])
+
+
+async def _append_file(agent: httpx2.AsyncClient, number: int, offset: int, data: bytes) -> httpx2.Response:
+    return await agent.put(f"{WORK}/files/{number}?offset={offset}", content=data)
+
+
+async def test_a_file_grows_by_what_is_new(world: World, agent: httpx2.AsyncClient) -> None:
+    """As a log does: what is sent again is dropped, a gap is refused with the size to go on from."""
+    await _deploying(world)
+    pieces = ((2, 0, b""), (2, 0, b"one "), (2, 0, b"one "), (2, 2, b"e two"), (1, 0, b"other"))
+    assert [0, 4, 4, 7, 5] == [(await _append_file(agent, *piece)).json()["size"] for piece in pieces]
+    gap = await _append_file(agent, 2, 9, b"x")
+    assert (409, "LogGap", 7) == (gap.status_code, gap.json()["error"], gap.json()["size"])
+    async with world.services.database.reading() as session:
+        assert [b"other", b"one two"] == [await step_files.read(session, RUN, number) for number in (1, 2)]
+
+
+async def test_a_late_file_is_taken_up_to_the_size_that_was_told(world: World, agent: httpx2.AsyncClient) -> None:
+    """Not one byte beyond, and no file that the run did not tell of; of a run that was lost, what there is."""
+    await _deploying(world)
+    await _step(world, status=RunStatus.SUCCEEDED, log_size=0, files=(NotedFile(name="a", size=4),))
+    late = [await _append_file(agent, 1, 0, b"four") for _ in range(2)]
+    beyond = [await _append_file(agent, 1, 4, b"!"), await _append_file(agent, 2, 0, b"x")]
+    assert [(200, 4)] * 2 == [(answer.status_code, answer.json()["size"]) for answer in late]
+    assert [(409, "FileClosed")] * 2 == [(answer.status_code, answer.json()["error"]) for answer in beyond]
+    await _step(world, status=RunStatus.UNKNOWN, log_size=0)
+    assert 200 == (await _append_file(agent, 2, 0, b"x")).status_code
+
+
+async def test_files_have_limits(world: World, agent: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each, all of a run, and their number; the runner refuses before, so only a rogue agent meets them."""
+    await _deploying(world)
+    monkeypatch.setattr(agent_work, "FILE_BYTES", 10)
+    monkeypatch.setattr(agent_work, "FILES_BYTES", 15)
+    pieces = [(1, 0, b"x" * 11), (1, 0, b"x" * 10), (2, 0, b"x" * 6), (2, 0, b"x" * 5), (21, 0, b""), (0, 0, b"")]
+    assert [422, 200, 422, 200, 422, 422] == [(await _append_file(agent, *piece)).status_code for piece in pieces]
+    async with world.services.database.reading() as session:
+        assert {1: 10, 2: 5} == await step_files.sizes(session, RUN)
 
 
 async def _next_step(world: World, job: str = JOB, **more: Any) -> str:

@@ -16,7 +16,7 @@ from api.rights import rights_of
 from domain.ids import DeploymentId
 from domain.role import Role
 from domain.status import RunStatus, StageStatus
-from storage import logs, secret_outputs, secrets
+from storage import logs, secret_outputs, secrets, step_files
 
 TEST = DeploymentId.parse("webshop/1/test/1")
 JOB = f"{TEST}/deploy"
@@ -29,6 +29,7 @@ ITS_OWN = {
     "PUT /api/v1/agent/step-runs/{run_id:path}/secret-outputs",
     "GET /api/v1/agent/step-runs/{run_id:path}/artifacts",
     "PUT /api/v1/agent/step-runs/{run_id:path}/log",
+    "PUT /api/v1/agent/step-runs/{run_id:path}/files/{number}",
 }
 
 
@@ -72,6 +73,7 @@ async def _calls(client: httpx2.AsyncClient, run: str = RUN) -> list[httpx2.Resp
         await client.get(f"/agent/step-runs/{run}/artifacts"),
         await client.put(f"/agent/step-runs/{run}/secret-outputs", json={"variables": {"A": "forged"}}),
         await client.put(f"/agent/step-runs/{run}/log?offset=9", content=b"forged"),
+        await client.put(f"/agent/step-runs/{run}/files/1?offset=0", content=b"forged"),
     ]
 
 
@@ -79,7 +81,8 @@ async def _nothing_happened(world: World) -> bool:
     async with world.services.database.reading() as session:
         log = await logs.read(session, RUN)
         kept = await secret_outputs.of_job(session, world.services.sealing, JOB)
-    return (log, list(kept)) == (b"of web-1\n", [])
+        files = await step_files.sizes(session, RUN)
+    return (log, list(kept), files) == (b"of web-1\n", [], {})
 
 
 def test_an_agents_calls_are_the_known_few(world: World) -> None:
@@ -92,12 +95,12 @@ def test_an_agents_calls_are_the_known_few(world: World) -> None:
 
 @pytest.mark.parametrize("run", [RUN, f"{JOB}/2/1", "webshop/9/prod/1/deploy/1/1"])
 async def test_another_agents_run_is_refused_and_noted(deploying: World, run: str) -> None:
-    """Its secrets, its artifacts, its outputs, its log; and alike, one that does not exist."""
+    """Its secrets, its artifacts, its outputs, its log, its files; and alike, one that does not exist."""
     async with deploying.client(await _enrolled(deploying, "web-2")) as rogue:
         with capture_logs() as lines:
             answers = await _calls(rogue, run)
-    assert [(403, "NotYourRun")] * 4 == [(answer.status_code, answer.json()["error"]) for answer in answers]
-    assert [("web-2", run)] * 4 == [(line["agent"], line["run"]) for line in lines if line["event"] == "agent refused"]
+    assert [(403, "NotYourRun")] * 5 == [(answer.status_code, answer.json()["error"]) for answer in answers]
+    assert [("web-2", run)] * 5 == [(line["agent"], line["run"]) for line in lines if line["event"] == "agent refused"]
     assert await _nothing_happened(deploying)
 
 
@@ -109,7 +112,7 @@ async def test_a_job_that_an_agent_had_no_right_to_take_gives_it_nothing(
     headers = await _enrolled(deploying, "web-1", **token)
     async with deploying.client(headers) as rogue:
         answers = await _calls(rogue)
-    assert [403] * 4 == [answer.status_code for answer in answers]
+    assert [403] * 5 == [answer.status_code for answer in answers]
     assert all("web-1 may do no jobs of pool default" in answer.json()["detail"] for answer in answers)
     assert await _nothing_happened(deploying)
 
@@ -119,7 +122,7 @@ async def test_the_agent_itself_is_given_what_is_its_own(deploying: World) -> No
     async with deploying.client(await _enrolled(deploying, "web-1")) as agent:
         answers = await _calls(agent)
     assert {"PASSWORD": SECRET} == answers[0].json()["values"]
-    assert [200, 403, 204, 200] == [answer.status_code for answer in answers]  # it is no download
+    assert [200, 403, 204, 200, 200] == [answer.status_code for answer in answers]  # it is no download
 
 
 @pytest.mark.parametrize("how", ["removed", "enrolled anew", "expired"])
@@ -137,7 +140,7 @@ async def test_an_old_token_is_refused_everywhere_at_once(deploying: World, how:
         else:
             deploying.clock.move(timedelta(days=366))
         answers = [*await _calls(old), await old.post("/agent/heartbeat", json=WHO)]
-    assert [401] * 5 == [answer.status_code for answer in answers]
+    assert [401] * 6 == [answer.status_code for answer in answers]
 
 
 @pytest.fixture
@@ -169,7 +172,9 @@ async def test_whatever_a_rogue_agent_sends_brings_it_nothing(
 ) -> None:
     """No answer holds the secret, none is a success but a heartbeat's, and none is a fault of ours."""
     method = data.draw(st.sampled_from(["GET", "PUT", "POST", "DELETE"]))
-    what = data.draw(st.sampled_from(["secrets", "artifacts", "log", "secret-outputs", "result", "end", "lease"]))
+    what = data.draw(
+        st.sampled_from(["secrets", "artifacts", "log", "files/1", "secret-outputs", "result", "end", "lease"])
+    )
     paths = st.just("/agent/heartbeat") | _RUNS.map(lambda run: f"/agent/step-runs/{run}/{what}")
     path = data.draw(paths)
     query = data.draw(st.sampled_from(["", "?offset=9", "?offset=0&agent=web-1", "?run_id=" + RUN]))
