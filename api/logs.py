@@ -1,27 +1,33 @@
-"""Logs of step runs over HTTP: bytes from an offset or a line on, or followed live as server-sent events."""
+"""Logs of step runs over HTTP: bytes from an offset or a line on, or followed live as server-sent events.
+
+And the files that the steps wanted kept.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import quote
 
 from anyio import CancelScope
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.auth import needs
 from api.errors import documented
-from api.inputs import LARGEST_OFFSET, Offset, StepRun
+from api.inputs import LARGEST_OFFSET, FileNumber, Offset, StepRun
 from api.log_text import whole_characters
 from api.services import Services, ServicesHere
 from domain.ids import DeploymentId
+from domain.outputs import NotedFile
 from domain.refusal import NotFound
 from domain.role import Role
 from domain.status import RunStatus
-from storage import deployments, logs, releases
+from storage import deployments, logs, releases, step_files
 from storage.log_retention import removal
+from storage.tables import StepRunRow
 
 router = APIRouter(
     prefix="/logs", tags=["logs"], dependencies=[needs(Role.VIEWER)], responses=documented(401, 403, 404, 422)
@@ -37,6 +43,10 @@ _LATE_BYTES_SECONDS = 30.0
 
 class NoSuchRun(NotFound):
     """There is no such step run (yet)."""
+
+
+class NoSuchFile(NotFound):
+    """The run has kept no such file, or not all of it has arrived."""
 
 
 Line = Annotated[
@@ -157,7 +167,41 @@ async def follow_log(reader: Annotated[Follower, Depends(follower)]) -> AsyncIte
         yield event
 
 
-async def _require_log(session: AsyncSession, run_id: str) -> None:
+@router.get(
+    "/{run_id:path}/files/{number}",
+    operation_id="get_step_file",
+    summary="Download a file that a step wanted kept",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/octet-stream": {}}, "description": "The bytes; secrets are masked"}},
+)
+async def get_step_file(run_id: StepRun, number: FileNumber, services: ServicesHere) -> StreamingResponse:
+    """The release lists the files of each step run under ``files``, once the run has ended."""
+    async with services.database.reading() as session:
+        run = await _require_log(session, run_id)
+        if number > len(run.files):
+            raise NoSuchFile(f"step run {run_id} has kept no file {number}")
+        file = NotedFile.model_validate(run.files[number - 1])
+        if (await step_files.sizes(session, run_id)).get(number, 0) != file.size:
+            raise NoSuchFile(f"not all of file {number} of step run {run_id} has arrived")
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
+        "Content-Length": str(file.size),
+        "X-Content-Type-Options": "nosniff",
+    }
+    pieces = _pieces(services, run_id, number, file.size)
+    return StreamingResponse(pieces, media_type="application/octet-stream", headers=headers)
+
+
+async def _pieces(services: Services, run_id: str, number: int, size: int) -> AsyncIterator[bytes]:
+    """A session for each piece: who reads slowly must not hold a connection meanwhile, nor tear it when they leave."""
+    for offset in range(0, size, _LONGEST_ANSWER):
+        with CancelScope(shield=True):
+            async with services.database.reading() as session:
+                piece = await step_files.read(session, run_id, number, offset, _LONGEST_ANSWER)
+        yield piece
+
+
+async def _require_log(session: AsyncSession, run_id: str) -> StepRunRow:
     """Raises NoSuchRun and LogRemoved."""
     run = await deployments.step_run(session, run_id)
     if run is None:
@@ -166,6 +210,7 @@ async def _require_log(session: AsyncSession, run_id: str) -> None:
     gone = removal(release, run) if release is not None else None
     if gone is not None:
         raise LogRemoved(f"its log was removed on {gone.at:%Y-%m-%d}; logs are kept for {gone.kept_days} days")
+    return run
 
 
 async def _look(services: Services, run_id: str, offset: int) -> _Look:

@@ -1,5 +1,6 @@
 """The log of one step run: its end as it stands, followed live where there is script, or lines from some number on."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,9 +15,9 @@ from api.pages.rendering import render
 from api.queries import release_row
 from api.services import ServicesHere
 from domain.ids import DeploymentId
-from domain.outputs import Issue
+from domain.outputs import Issue, NotedFile
 from domain.status import RunStatus
-from storage import deployments, logs
+from storage import deployments, logs, step_files
 from storage.log_retention import removal
 from storage.tables import JobRow, StepRunRow
 
@@ -42,6 +43,7 @@ async def log_page(
         end = await tail(session, run_id, _SHOWN) if from_line is None else None
         part = await window(session, run_id, from_line, _MOST_LINES, _MOST_BYTES) if from_line is not None else None
         extent = await logs.extent(session, run_id)
+        files = await _files(session, step)
     began = step.started_at or services.clock()
     return render(
         request,
@@ -60,7 +62,27 @@ async def log_page(
         extent=extent,
         removal=removal(release, step),
         issues=[Issue.model_validate(issue) for issue in step.issues],
+        files=files,
     )
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that the step wanted kept; whether all of it is here."""
+
+    number: int
+    name: str
+    size: int
+    is_here: bool
+
+
+async def _files(session: AsyncSession, step: StepRunRow) -> list[_File]:
+    noted = [NotedFile.model_validate(file) for file in step.files]
+    arrived = await step_files.sizes(session, step.id) if noted else {}
+    return [
+        _File(number, file.name, file.size, is_here=arrived.get(number, 0) == file.size)
+        for number, file in enumerate(noted, start=1)
+    ]
 
 
 async def _step_and_job(session: AsyncSession, run_id: str) -> tuple[StepRunRow, JobRow]:

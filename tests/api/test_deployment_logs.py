@@ -17,9 +17,10 @@ from api.deployment_logs import search
 from api.log_archive import archive, entries
 from api.log_search import Place, Search, pattern_of
 from domain.ids import DeploymentId
+from domain.outputs import NotedFile
 from domain.role import Role
 from domain.status import RunStatus, StageStatus
-from storage import deployments, logs
+from storage import deployments, logs, step_files
 from storage.tables import LogChunkRow
 
 TEST = DeploymentId.parse("webshop/1/test/1")
@@ -160,6 +161,30 @@ async def test_all_logs_come_as_one_zip(either_world: World) -> None:
         assert [f"01-deploy/{name}-try-1.log" for name in names] == zipped.namelist()
         assert written == [zipped.read(name) for name in zipped.namelist()]
     assert 404 == missing.status_code
+
+
+async def test_kept_files_stand_beside_the_logs_in_the_zip(either_world: World) -> None:
+    """Under names that every system takes; what has not arrived whole is left out."""
+    [run] = await _deploy(either_world, b"got\n")
+    noted = [("../rep ort:\u00fc.html", b"<p>"), ("lost", b""), ("x" * 300 + ".txt", bytes(range(256))), ("empty", b"")]
+    files = [NotedFile(name=name, size=len(content) + (name == "lost")) for name, content in noted]
+    job = {"run_id": run, "job_id": f"{TEST}/deploy", "step": 0, "try_number": 1, "title": _TITLES[0]}
+    ended = StepFact(**job, status=RunStatus.SUCCEEDED, started_at=NOW, log_size=4, files=tuple(files))
+    await either_world.record(TEST.workflow_id, ended)
+    async with either_world.services.database.transaction() as session:
+        for number, (_, content) in enumerate(noted, start=1):
+            await step_files.append(session, run, number, 0, content)
+    async with either_world.calling(Role.VIEWER) as viewer:
+        answer = await viewer.get(f"/deployments/{TEST}/logs.zip")
+    folder = "01-deploy/00-download-try-1"
+    with ZipFile(io.BytesIO(answer.content)) as zipped:
+        assert zipped.testzip() is None
+        assert {
+            f"{folder}.log": b"got\n",
+            f"{folder}-files/01-..-rep-ort-\u00fc.html": b"<p>",
+            f"{folder}-files/03-{'x' * 56}.txt": bytes(range(256)),
+            f"{folder}-files/04-empty": b"",
+        } == {name: zipped.read(name) for name in zipped.namelist()}
 
 
 async def test_all_logs_of_a_release_come_as_one_zip(world: World, releaser: httpx2.AsyncClient) -> None:

@@ -10,9 +10,10 @@ from fakes.api_world import NOW, World
 from activities.records import DeploymentFact, JobFact, ReleaseFact, StepFact
 from api.log_retention import remove_old_logs
 from domain.ids import DeploymentId
+from domain.outputs import NotedFile
 from domain.role import Role
 from domain.status import ReleaseStatus, RunStatus, StageStatus
-from storage import logs
+from storage import logs, step_files
 
 TEST = DeploymentId.parse("webshop/1/test/1")
 RUN = f"{TEST}/deploy/1/1"
@@ -25,17 +26,19 @@ async def kept_for_90_days(world: World, releaser: httpx2.AsyncClient) -> World:
     await releaser.post("/releases", json={"pipeline": "webshop"})
     job = {"job_id": f"{TEST}/deploy", "deployment": str(TEST), "position": 0, "job": "deploy", "pool": "default"}
     step = {"run_id": RUN, "job_id": f"{TEST}/deploy", "step": 1, "try_number": 1, "title": "x", "log_size": 4}
+    files = (NotedFile(name="report", size=5),)
     await world.record(
         TEST.release.workflow_id,
         DeploymentFact(
             deployment=str(TEST), status=StageStatus.SUCCEEDED, requested_by="rita@example.com", started_at=NOW
         ),
         JobFact(**job, status=RunStatus.SUCCEEDED),
-        StepFact(**step, status=RunStatus.SUCCEEDED, started_at=NOW),
+        StepFact(**step, status=RunStatus.SUCCEEDED, started_at=NOW, files=files),
         ReleaseFact(release=str(TEST.release), status=ReleaseStatus.SUCCEEDED, finished_at=NOW),
     )
     async with world.services.database.transaction() as session:
         await logs.append(session, RUN, 0, b"one\n")
+        await step_files.append(session, RUN, 1, 0, b"bytes")
     return world.with_services(log_retention_days=90)
 
 
@@ -48,16 +51,19 @@ async def test_a_log_that_was_removed_is_told_from_one_that_never_was(
     await remove_old_logs(world.services)
     async with world.calling(Role.VIEWER) as reader:
         assert b"one\n" == (await reader.get(f"/logs/{RUN}/text")).content
+        assert b"bytes" == (await reader.get(f"/logs/{RUN}/files/1")).content
         world.clock.move(timedelta(seconds=1))
         await remove_old_logs(world.services)
     async with world.calling(Role.VIEWER) as reader:
-        for way in ("text", "follow"):
+        for way in ("text", "follow", "files/1"):
             refused = await reader.get(f"/logs/{RUN}/{way}")
             detail = "its log was removed on 2026-05-30; logs are kept for 90 days"
             told = refused.json()
             assert (404, "LogRemoved", detail) == (refused.status_code, told["error"], told["detail"])
         assert [] == (await reader.get(f"/deployments/{TEST}/logs/search?q=one")).json()["hits"]
         assert 200 == (await reader.get(f"/deployments/{TEST}/logs.zip")).status_code
+    async with world.services.database.reading() as session:
+        assert {} == await step_files.sizes(session, RUN)
 
 
 async def test_nothing_is_removed_unless_somebody_says_after_how_long(kept_for_90_days: World) -> None:

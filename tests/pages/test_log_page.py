@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from domain.outputs import Issue, IssueKind
 from domain.role import Role
-from storage import logs
+from storage import logs, step_files
 from storage.tables import ReleaseRow, StepRunRow
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
@@ -144,6 +144,26 @@ async def test_the_page_of_a_removed_log_says_when_it_went(console):
     assert "Its log was removed on" in page
     assert "kept for 90 days" in page
     assert "data-stream" not in page
+
+
+async def test_files_of_a_step_are_listed_and_linked(console):
+    """Those that are here; of a removed log, their names."""
+    noted = [{"name": "<b>bold", "size": 2048}, {"name": "lost.txt", "size": 1}]
+    async with console.services.database.transaction() as session:
+        await session.execute(
+            update(StepRunRow).where(StepRunRow.id == PAGE.removeprefix("/logs/")).values(files=noted)
+        )
+        await step_files.append(session, PAGE.removeprefix("/logs/"), 1, 0, bytes(2048))
+    client = await console.sign_in(DEV)
+    page = (await client.get(PAGE)).text
+    assert f'<a href="/api/v1{PAGE}/files/1" download>&lt;b&gt;bold</a>' in page
+    assert "lost.txt <span" in page
+    assert ", not arrived from the agent" in page
+    assert 2048 == len((await client.get(f"/api/v1{PAGE}/files/1")).content)
+    async with console.services.database.transaction() as session:
+        await session.execute(update(ReleaseRow).values(logs_removed_at=NOW, logs_kept_days=90))
+    removed = (await client.get(PAGE)).text
+    assert ("&lt;b&gt;bold <span" in removed, "/files/1" in removed) == (True, False)
 
 
 async def test_a_release_is_kept_for_ever_from_its_page(console):
