@@ -1,7 +1,6 @@
 """Agent processes on a real Temporal server: killed, drained, cut off, and back again."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.agent_server import AgentServer
+from fakes.few_tools import path_of_few_tools
 from fakes.one_step_job import OneStep, OneStepJob
 from fakes.quick_processes import QuickProcess
 from fakes.temporal_binaries import DEV_SERVER
@@ -36,6 +36,7 @@ class Agent:
         self._address = address
         self.folder = folder
         self.output = folder / "agent.out"
+        self._path = path_of_few_tools(folder)
         self._process: QuickProcess | None = None
 
     async def start(self) -> None:
@@ -47,7 +48,7 @@ class Agent:
             "SLIPWAY_AGENT_ENROLMENT_TOKEN": "slw_enrol_x",
             "CANARY_OF_THE_AGENT": "must not reach steps",
         }
-        environment = {"PATH": os.environ["PATH"], **settings}
+        environment = {"PATH": self._path, **settings}
         self._process = QuickProcess("workers.agent", environment, PROJECT, self.output)
 
     def signal(self, number: signal.Signals) -> None:

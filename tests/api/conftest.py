@@ -1,14 +1,14 @@
 """The application on a real database, and the people and agents who call it."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from fakes.api_world import World, api_world, world_on
+from fakes.api_world import World, api_world, warm_world
 from fakes.postgres import PostgresServer
+from fakes.warm_database import recycled_file
 
 from domain.role import Role
 from storage.database import Database
@@ -32,8 +32,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, migrated: Path) -> AsyncIterator[World]:
-    async with api_world(tmp_path, migrated) as made:
+async def world(migrated: Path) -> AsyncIterator[World]:
+    async with api_world(migrated) as made:
         yield made
 
 
@@ -53,21 +53,22 @@ def url_of_postgres(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url_of_either(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> str:
+def url_of_either(request: pytest.FixtureRequest, migrated: Path) -> Iterator[str]:
     """The address of a database without any row."""
     if request.param == "sqlite":
-        shutil.copy(migrated, tmp_path / "slipway.db")
-        return f"sqlite:///{tmp_path / 'slipway.db'}"
+        with recycled_file(migrated) as file:
+            yield f"sqlite:///{file}"
+        return
     url: str = request.getfixturevalue("url_of_postgres")
     server: PostgresServer = request.getfixturevalue("postgres")
     asyncio.run(server.execute(_EMPTY_ALL_TABLES, database="api"))
-    return url
+    yield url
 
 
 @pytest.fixture
 async def either_world(url_of_either: str) -> AsyncIterator[World]:
     """For what the two databases might see differently."""
-    async with world_on(Database(url_of_either)) as made:
+    async with warm_world(url_of_either) as made:
         yield made
 
 

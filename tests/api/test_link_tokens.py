@@ -10,14 +10,14 @@ from trials.token_forgery import PARTS, Tried, try_all
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Tried]:
+def tried(migrated: Path) -> dict[str, Tried]:
     """What every part came to; all in one application, which takes longer to make than most of them."""
 
-    async def go(folder: Path) -> dict[str, Tried]:
-        async with api_world(folder, migrated) as world:
+    async def go() -> dict[str, Tried]:
+        async with api_world(migrated) as world:
             return await try_all(world, 1, AMOUNTS["token_forgery"].gate)
 
-    return asyncio.run(go(tmp_path_factory.mktemp("links")))
+    return asyncio.run(go())
 
 
 @pytest.mark.parametrize("name", PARTS)

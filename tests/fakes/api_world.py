@@ -1,6 +1,5 @@
 """The application on a real database with an orchestrator in memory, and people and agents who call it."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 import httpx2
 from fakes.orchestrator import FakeOrchestrator
+from fakes.warm_database import recycled_file, warm_database
 from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
@@ -155,13 +155,25 @@ def _with(services: Services, app: FastAPI) -> Callable[[Scope, Receive, Send], 
 
 
 @asynccontextmanager
-async def api_world(folder: Path, migrated: Path | None = None) -> AsyncIterator[World]:
-    """A fresh one, whose database is a file in this folder; ``migrated`` is an empty one to start from."""
-    if migrated is not None:
-        shutil.copy(migrated, folder / "slipway.db")
+async def api_world(migrated: Path) -> AsyncIterator[World]:
+    """A fresh one, whose database begins as a copy of this empty one."""
+    with recycled_file(migrated) as file:
+        async with warm_world(f"sqlite:///{file}") as world:
+            yield world
+
+
+@asynccontextmanager
+async def warm_world(url: str) -> AsyncIterator[World]:
+    """One on the database at this address, which is at its newest revision."""
+    async with warm_database(url) as database, world_on(database) as world:
+        yield world
+
+
+@asynccontextmanager
+async def api_world_in(folder: Path) -> AsyncIterator[World]:
+    """A fresh one, whose database is a new file in this folder."""
     database = Database(f"sqlite+aiosqlite:///{folder / 'slipway.db'}")
-    if migrated is None:
-        await database.migrate()
+    await database.migrate()
     async with world_on(database) as world:
         yield world
 

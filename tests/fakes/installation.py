@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx2
+from fakes.few_tools import path_of_few_tools
 from fakes.quick_processes import QuickProcess
 
 from local.child import Program
@@ -85,6 +86,7 @@ class Installation:
         self._processes: dict[str, subprocess.Popen[bytes] | QuickProcess] = {}
         self._agents: dict[str, Program] = {}
         self._plain: set[str] = set()
+        self._path = path_of_few_tools(folder)
         self.http = httpx2.Client(
             base_url=self.memory.api_url,
             headers={"authorization": f"Bearer {self.memory.admin_token}"},
@@ -195,6 +197,7 @@ class Installation:
             "SLIPWAY_AGENT_STATE": str(self.folder / "agents" / name),
             "SLIPWAY_AGENT_SLOTS": str(slots),
             "SLIPWAY_AGENT_LABELS": ",".join(labels),
+            "PATH": self._path,
             **(settings or {}),
         }
         self._agents[name] = Program(

@@ -141,10 +141,10 @@ def _jobs(draw: st.DrawFn, name: str, aliases: list[str], secrets: list[str]) ->
 
 
 @st.composite
-def stage_graphs(draw: st.DrawFn, *, manual: bool = True) -> tuple[Stage, ...]:
+def stage_graphs(draw: st.DrawFn, *, manual: bool = True, most: int = 8) -> tuple[Stage, ...]:
     """Stages that wait for any of those drawn before them, then put in any order."""
     stages: list[Stage] = []
-    for name in draw(st.lists(slugs, min_size=1, max_size=8, unique=True)):
+    for name in draw(st.lists(slugs, min_size=1, max_size=most, unique=True)):
         earlier = [stage.stage for stage in stages]
         after = draw(st.lists(st.sampled_from(earlier), unique=True, max_size=3)) if earlier else []
         stages.append(
@@ -164,7 +164,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
     common = draw(variables)
     sources_by_alias = draw(st.dictionaries(slugs, artifacts, max_size=2))
     stages = []
-    for bare in draw(stage_graphs()):
+    for bare in draw(stage_graphs(most=3)):
         own = draw(variables)
         secrets = [name for name, one in (common | own).items() if isinstance(one, SecretVariable)]
         jobs = draw(st.lists(slugs, min_size=1, max_size=2, unique=True))

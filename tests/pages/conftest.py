@@ -1,9 +1,9 @@
 """A console over a real SQLite database with a small history in it, and browsers of several people."""
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 from fakes.counting_orchestrator import CountingOrchestrator
 from fakes.seed import DEV, LINK_KEY, Seeded, Seeder
+from fakes.warm_database import recycled_file, warm_database
 from fastapi import FastAPI
 from playwright.async_api import Browser, async_playwright
 
@@ -214,10 +215,18 @@ def application() -> FastAPI:
 
 
 @pytest.fixture
-async def console(tmp_path: Path, history: tuple[Path, Seeded], application: FastAPI) -> AsyncIterator[Console]:
+async def console(history: tuple[Path, Seeded], application: FastAPI) -> AsyncIterator[Console]:
     path, seeded = history
-    shutil.copy(path, tmp_path / "console.db")
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/console.db")
+    with recycled_file(path) as file:
+        async with (
+            warm_database(f"sqlite:///{file}") as database,
+            _console_on(database, seeded, application) as console,
+        ):
+            yield console
+
+
+@asynccontextmanager
+async def _console_on(database: Database, seeded: Seeded, application: FastAPI) -> AsyncIterator[Console]:
     orchestrator = CountingOrchestrator(database, NOW)
     seeder = Seeder(database, NOW)
     services = Services(
@@ -239,4 +248,3 @@ async def console(tmp_path: Path, history: tuple[Path, Seeded], application: Fas
     yield Console(services, orchestrator, seeder, seeded, browser, application)
     for client in clients:
         await client.aclose()
-    await database.close()

@@ -2,13 +2,13 @@
 
 import asyncio
 import itertools
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from fakes.postgres import PostgresServer
+from fakes.warm_database import recycled_file, warm_database
 
 from domain.ids import ReleaseId
 from domain.person import Requester
@@ -61,22 +61,22 @@ def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a database at head without any row."""
     if kind == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "slipway.db")
-        return f"sqlite:///{tmp_path / 'slipway.db'}"
+        with recycled_file(request.getfixturevalue("migrated_file")) as file:
+            yield f"sqlite:///{file}"
+        return
     name: str = request.getfixturevalue("migrated_postgres")
     server: PostgresServer = request.getfixturevalue("postgres")
     asyncio.run(server.execute(_EMPTY_ALL_TABLES, database=name))
-    return server.url(name)
+    yield server.url(name)
 
 
 @pytest.fixture
 async def database(url: str) -> AsyncIterator[Database]:
-    opened = Database(url)
-    yield opened
-    await opened.close()
+    async with warm_database(url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ AMOUNTS = {
     "mail_faults": Amount(gate=50, nightly=1_000),  # mails
     "requester_bypass": Amount(gate=100, nightly=2_000),  # ways, every other one an address spelt anyhow
     "token_forgery": Amount(gate=100_000, nightly=1_000_000),  # random tokens
-    "cut_off": Amount(gate=3, nightly=40),  # cuts, of a second to ten minutes
+    "cut_off": Amount(gate=20, nightly=200),  # cuts, of a second to ten minutes
     "big_logs": Amount(gate=100, nightly=1000),  # MB of logs
     "hostile_values": Amount(gate=500, nightly=5000),  # values of variables
     "worker_kills": Amount(gate=20, nightly=500),  # releases
-    "orderly_ends": Amount(gate=6, nightly=40),  # SIGTERMs
+    "orderly_ends": Amount(gate=20, nightly=40),  # SIGTERMs
     "agent_kills": Amount(gate=28, nightly=500),  # kills of agents, 28 over 40 steps each round
 }

@@ -43,8 +43,6 @@ from workflows.approval import ReceiptQuery
 from workflows.deployment import DeploymentEnd, DeploymentWorkflow
 
 KEY = "5e" * 32
-# Where votes are what is tried, the tables need outlive nothing.
-IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 ADMIN, MANAGER, REQUESTER = "adam@example.com", "mona@example.com", "rita@example.com"
 _ROLES = {ADMIN: Role.ADMIN, MANAGER: Role.RELEASE_MANAGER, REQUESTER: Role.RELEASER}
 _LOOK_AGAIN_SECONDS = 0.1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from fakes.api_world import BOOTSTRAP, World, api_world
+from fakes.api_world import BOOTSTRAP, World, api_world_in
 from trials.release_desk import Desk, asking, release_desk
 from trials.verdict import Verdict
 
@@ -702,7 +702,7 @@ async def run(seed: int, amount: int) -> Verdict:
         for name in chosen.sample(sorted(CASES), len(CASES)):
             cases += [(name, CASES[name]), ("any_spelling", _any_spelling(chosen))]
     with tempfile.TemporaryDirectory() as folder:
-        async with api_world(Path(folder)) as world:
+        async with api_world_in(Path(folder)) as world:
             found = await try_all(world, cases[:amount])
     return Verdict(
         trial="requester bypass",

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx2
-from fakes.api_world import World, api_world
+from fakes.api_world import World, api_world_in
 from sqlalchemy import select
 from structlog.testing import capture_logs
 from trials.release_desk import Desk, asking, release_desk
@@ -334,7 +334,7 @@ async def try_all(world: World, seed: int, amount: int) -> dict[str, Tried]:
 async def run(seed: int, amount: int) -> Verdict:
     """With so many random tokens: 100,000 are enough for what is promised; a million send 2,000 of them over HTTP."""
     with tempfile.TemporaryDirectory() as folder:
-        async with api_world(Path(folder)) as world:
+        async with api_world_in(Path(folder)) as world:
             found = await try_all(world, seed, amount)
     return Verdict(
         trial="token forgery",

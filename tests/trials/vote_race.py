@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fakes.warm_database import IN_MEMORY
 from trials.acts import Act, Told, send
 from trials.agreement import disagreements, end_disagreements
-from trials.approval_world import IN_MEMORY, MANAGER, REQUESTER, ApprovalWorld, approval_world
+from trials.approval_world import MANAGER, REQUESTER, ApprovalWorld, approval_world
 from trials.verdict import Verdict as TrialVerdict
 
 from domain.approval import Approval, Verdict

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fakes.warm_database import IN_MEMORY
 from trials.acts import Act, Told, send_all
 from trials.agreement import disagreements, end_disagreements
-from trials.approval_world import IN_MEMORY, MANAGER, REQUESTER, ApprovalWorld, approval_world
+from trials.approval_world import MANAGER, REQUESTER, ApprovalWorld, approval_world
 from trials.verdict import Verdict
 from trials.vote_model import Asked, possible_verdicts
 
