@@ -112,14 +112,15 @@ class _Trial:
         wait_for(lambda: self._size(run) > 0 and len(work.marked()) >= _STAGES, what=f"{run} prints")
         before = line.temporal.held, line.api.held
         line.cut()
-        time.sleep(min(0.5, seconds / 2))
+        settled = min(0.5, seconds / 4)
+        time.sleep(settled)
         sizes = self._size(run), self._printed(line, run)
-        time.sleep(max(0.0, seconds - 0.5) / 2)
+        time.sleep((seconds - settled) / 2)
         if number % 3 == 2:
             slipway.kill_alive(line.agent)
             slipway.start(line.agent)
             self.fired["killed while cut off"] += 1
-        time.sleep(max(0.0, seconds - 0.5) / 2)
+        time.sleep((seconds - settled) / 2)
         self._look(run, sizes, line)
         self.fired["held by Temporal's way"] += line.temporal.held - before[0]
         self.fired["held by the API's way"] += line.api.held - before[1]

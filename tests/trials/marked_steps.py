@@ -10,7 +10,7 @@ from typing import Any
 
 from fakes.installation import Installation
 
-_LINES_A_SECOND = 4
+_LINES_A_SECOND = 2
 
 
 @dataclass

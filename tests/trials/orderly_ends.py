@@ -73,7 +73,7 @@ class _Trial:
             name = f"r18-{self._seed}-{number}"
             job = {"pool": "upgraded", "rejoin": "2m"}
             marks = self._slipway.folder / f"{name}.marks"
-            work = MarkedSteps.drawn(name, marks, rng, stages=6, steps=2, longest=1.5, **job)
+            work = MarkedSteps.drawn(name, marks, rng, stages=4, steps=2, longest=1.5, **job)
             release = self._patiently(lambda work=work: work.release(self._slipway))  # type: ignore[misc]
             self._works[release] = work
             number += 1
@@ -102,7 +102,7 @@ class _Trial:
             self.counts["slowest answer, seconds"] = max(
                 self.counts["slowest answer, seconds"], round(time.monotonic() - began)
             )
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def upgrade(self, part: str, times: int) -> None:
         rng = random.Random(f"{self._seed}/{part}")
