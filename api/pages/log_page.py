@@ -12,6 +12,7 @@ from api.logs import NoSuchRun
 from api.pages import wording
 from api.pages.log_tail import tail, window
 from api.pages.rendering import render
+from api.pages.step_progress import progress
 from api.queries import release_row
 from api.services import ServicesHere
 from domain.ids import DeploymentId
@@ -44,6 +45,7 @@ async def log_page(
         part = await window(session, run_id, from_line, _MOST_LINES, _MOST_BYTES) if from_line is not None else None
         extent = await logs.extent(session, run_id)
         files = await _files(session, step)
+        told = None if RunStatus(step.status).is_final else await progress(session, run_id)
     began = step.started_at or services.clock()
     return render(
         request,
@@ -63,6 +65,7 @@ async def log_page(
         removal=removal(release, step),
         issues=[Issue.model_validate(issue) for issue in step.issues],
         files=files,
+        progress=told,
     )
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from agent.logging_commands import SetProgress
 from api.pages import terminal
+from api.pages.step_progress import progress
 from storage import logs
 
 _PEEK = 3 * 1024
@@ -21,6 +23,7 @@ class Tail:
     size: int
     first_line: int
     lines: list[terminal.Line]
+    progress: SetProgress | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,12 @@ async def window(session: AsyncSession, run_id: str, first: int, most_lines: int
 
 
 async def tails(session: AsyncSession, run_ids: Iterable[str]) -> dict[str, Tail]:
-    """The last few lines of several logs; those without any are left out."""
+    """The last few lines of several logs, and how far their steps are; those without any are left out."""
     found: dict[str, Tail] = {}
     for run_id in run_ids:
         end = await tail(session, run_id, _PEEK)
         hidden = max(0, len(end.lines) - _PEEK_LINES)
         if end.lines:
-            found[run_id] = Tail(end.start, end.size, end.first_line + hidden, end.lines[hidden:])
+            told = await progress(session, run_id)
+            found[run_id] = Tail(end.start, end.size, end.first_line + hidden, end.lines[hidden:], told)
     return found

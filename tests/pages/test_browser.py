@@ -197,6 +197,22 @@ async def test_a_running_log_is_followed(console, browser, address):
         assert [] == complaints
 
 
+async def test_progress_is_shown_as_it_is_told(console, browser, address):
+    """The same with and without script."""
+    await _append(console, b"##vso[task.setprogress value=10]one\n")
+    async with _signed_in(console, browser, address) as live:
+        page, complaints = await _opened(live, f"{address}/logs/{RUNNING}")
+        await expect(page.locator("#progress span")).to_have_text("10%: one")
+        await expect(page.locator("#log-state")).to_have_text("Live")
+        await _append(console, b"a ##vso[Task.SetProgress a=b; Value = 400;]<b>two%3B%AZP25 %25\n")
+        await _append(console, b"##vso[task.setprogress value=x]\n")
+        await expect(page.locator("#progress span")).to_have_text("100%: <b>two;% %", timeout=10_000)
+        assert 100 == await page.locator("#progress progress").evaluate("one => one.value")
+        await page.reload()
+        await expect(page.locator("#progress span")).to_have_text("100%: <b>two;% %")
+        assert [] == complaints
+
+
 async def test_groups_and_marks_are_the_same_with_and_without_script(console, browser, address):
     """Groups fold when they end, those with errors stay open; every mark has its word."""
     await _append(

@@ -8,6 +8,7 @@ from fakes.hostile_output import MARKUP, SEQUENCES
 from fakes.seed import DEV
 from sqlalchemy import update
 
+from api.pages.step_progress import progress_in
 from domain.outputs import Issue, IssueKind
 from domain.role import Role
 from storage import logs, step_files
@@ -164,6 +165,40 @@ async def test_files_of_a_step_are_listed_and_linked(console):
         await session.execute(update(ReleaseRow).values(logs_removed_at=NOW, logs_kept_days=90))
     removed = (await client.get(PAGE)).text
     assert ("&lt;b&gt;bold <span" in removed, "/files/1" in removed) == (True, False)
+
+
+async def test_how_far_a_running_step_is_stands_on_its_pages(console):
+    """By what it said last; when it has ended, its end tells more."""
+    run = PAGE.removeprefix("/logs/")
+    client = await console.sign_in(DEV)
+    assert '<p class="small muted" id="progress" hidden>' in (await client.get(PAGE)).text
+    async with console.services.database.transaction() as session:
+        said = b"##vso[task.setprogress value=10]one\n##vso[task.setprogress value=40]<b>two%3B\n" + b"-\n" * 2000
+        await logs.append(session, run, await logs.size(session, run), said)
+    for path in (PAGE, "/releases/webshop/41"):
+        page = (await client.get(path)).text
+        assert '<progress max="100" value="40" aria-label="Progress of ' in page
+        assert "<span>40%: &lt;b&gt;two;</span>" in page
+    async with console.services.database.transaction() as session:
+        await session.execute(update(StepRunRow).where(StepRunRow.id == run).values(status="failed"))
+    assert ["<progress" in (await client.get(path)).text for path in (PAGE, "/releases/webshop/41")] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("output", "percent"),
+    [
+        (b"nothing", None),
+        (b"a ##vso[Task.SetProgress Value = 7;]x", 7),
+        (b"##vso[task.setprogress value=7]\r\n##vso[task.setprogress value=no]", 7),
+        (b"##vso[task.setprogress value=7]\n##vso[task.setprogress value=400]\n", 100),
+        (b"\xff\n##vso[task.setprogress value=7]\n##vso[task.setprogress val", 7),
+    ],
+    ids=["none", "case", "wrong", "beyond", "cut"],
+)
+def test_progress_is_read_as_the_agent_reads_it(output: bytes, percent: int | None):
+    """The last that can be understood."""
+    told = progress_in(output)
+    assert percent == (told.percent if told else None)
 
 
 async def test_a_release_is_kept_for_ever_from_its_page(console):

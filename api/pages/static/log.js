@@ -14,6 +14,10 @@ const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "
 const WEIGHTS = { 1: "bold", 2: "dim", 3: "italic", 4: "underline" };
 const WEIGHTS_OFF = { 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"] };
 const MARKED = /^##\[(error|warning|section|command|group|endgroup|debug)\]/;
+const PROGRESS = /^##vso\[task\.setprogress ([^\]]*)\](.*)$/i;
+const PERCENT = /^\s*value\s*=\s*([0-9]{1,9})\s*$/i;
+const ESCAPED = /%(?:3B|0D|0A|5D|25|AZP25)/gi;
+const ESCAPES = { "%3B": ";", "%0D": " ", "%0A": " ", "%5D": "]", "%25": "%", "%AZP25": "%" };
 const LINE = /^#L([1-9][0-9]{0,15})$/;
 const MOST_LINES = 20_000;
 const LONGEST_HELD = 4096;
@@ -74,6 +78,7 @@ class Screen {
   close() {
     const line = this.line ?? this.open();
     const mark = line.draw();
+    tellProgress(line.spans.map(({ text }) => text).join(""));
     if (mark === "group" || mark === "endgroup") this.regroup(line, mark);
     else if (mark === "error" && this.group) this.group.hasError = true;
     this.line = null;
@@ -167,6 +172,20 @@ function element(name, look, text = "") {
 
 function sixteen(index) { return (index >= 8 ? "bright-" : "") + COLOURS[index % 8]; }
 
+// As step_progress.py finds it: what a running step said last about how far it is.
+function tellProgress(line) {
+  const at = line.indexOf("##vso[");
+  const [, told, message] = (at >= 0 && PROGRESS.exec(line.slice(at))) || [];
+  const percent = told?.split(";").map((part) => PERCENT.exec(part)?.[1]).filter(Boolean).at(-1);
+  const shown = document.querySelector("#progress");
+  if (!percent || !shown) return;
+  const value = Math.min(100, Number(percent));
+  const doing = message.replace(ESCAPED, (escape) => ESCAPES[escape.toUpperCase()]).slice(0, 200);
+  shown.querySelector("progress").value = value;
+  shown.querySelector("span").textContent = doing ? `${value}%: ${doing}` : `${value}%`;
+  shown.hidden = false;
+}
+
 function follow(log) {
   const toggle = document.querySelector("#follow");
   const state = document.querySelector("#log-state");
@@ -184,7 +203,7 @@ function follow(log) {
   };
   source.onopen = () => { state.textContent = "Live"; };
   source.onerror = () => { state.textContent = source.readyState === EventSource.CLOSED ? "Stopped" : "Reconnecting…"; };
-  source.addEventListener("end", () => { source.close(); state.textContent = "Complete"; });
+  source.addEventListener("end", () => { source.close(); state.textContent = "Complete"; document.querySelector("#progress")?.remove(); });
   toggle.addEventListener("change", toEnd);
   log.addEventListener("wheel", ({ deltaY }) => { if (deltaY < 0) toggle.checked = false; }, { passive: true });
   toEnd();
