@@ -1,6 +1,8 @@
 """A release from an HTTP call to production, with real processes and a real Temporal server."""
 
 import hashlib
+import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,20 @@ def test_logs_are_byte_for_byte_what_was_printed(slipway: Installation) -> None:
     got = slipway.step_log(step["run_id"])
     assert step["log_size"] == len(expected)
     assert hashlib.sha256(got).hexdigest() == hashlib.sha256(expected).hexdigest()
+
+
+def test_a_file_of_a_step_is_kept(slipway: Installation) -> None:
+    """As it was when the step named it; it can be had alone, and with all logs."""
+    program = "printf 'a\\0b' > found.bin; echo '##vso[task.uploadfile]found.bin'; rm found.bin"
+    slipway.apply({"pipeline": "kept", "stages": [stage("test", program)]})
+    release = slipway.release("kept")
+    assert slipway.ended(release)["status"] == "succeeded"
+    [step] = slipway.steps(release)
+    assert [("found.bin", 3)] == [(file["name"], file["size"]) for file in step["files"]]
+    assert b"a\0b" == slipway.http.get(f"/api/v1/logs/{step['run_id']}/files/1").content
+    with zipfile.ZipFile(BytesIO(slipway.http.get(f"/api/v1/deployments/{release}/test/1/logs.zip").content)) as logs:
+        kept = [name for name in logs.namelist() if name.endswith("found.bin")]
+        assert [b"a\0b"] == [logs.read(name) for name in kept]
 
 
 def test_a_job_nobody_can_do_says_so_at_once(slipway: Installation) -> None:
