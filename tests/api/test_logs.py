@@ -172,12 +172,12 @@ async def test_a_reader_who_leaves_is_not_served_any_more(world: World, viewer: 
 
 
 async def test_readers_who_leave_leave_nothing_behind(either_world: World) -> None:
-    """Two hundred at once, fewer on the slower SQLite, in the middle of a log: no task or connection is kept."""
+    """A hundred at once, fewer on the slower SQLite, in the middle of a log: no task or connection is kept."""
     await _run(either_world)
     await _write(either_world, b"one\n")
     async with either_world.calling(Role.VIEWER) as viewer:
         before = asyncio.all_tasks()
-        readers = [_Reader() for _ in range(40 if either_world.services.database.is_sqlite else 200)]
+        readers = [_Reader() for _ in range(40 if either_world.services.database.is_sqlite else 100)]
         served = [
             asyncio.ensure_future(either_world.app(_scope(viewer), reader.receive, reader.send)) for reader in readers
         ]
