@@ -91,6 +91,9 @@ class AgentSettings(TemporalTls):
     agent_log_limit: ByteSize = Field(
         default=ByteSize(2 * 2**30), ge=1024, description="Of each step's log; what a step prints beyond it is dropped."
     )
+    agent_disk_reserve: ByteSize = Field(
+        default=ByteSize(256 * 2**20), description="Left free by steps: with less, none starts or goes on; 0: no limit."
+    )
     log_format: Literal["json", "text"] = "json"
 
     @property

@@ -95,6 +95,7 @@ class CancelStep(Frozen):
 class StepOutcome(StrEnum):
     """How a run ended. ``unknown``: it was started, and nobody saw it end.
 
+    ``canceled``: somebody asked for it, or the agent gave it up by itself, as on a disk with too little room.
     ``cut off``: it was ended because the server did not hear of its agent for so long that the job may be given to
     another one.
     """

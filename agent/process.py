@@ -49,6 +49,7 @@ class AgentOptions(Frozen):
     inherited: Mapping[str, str] = {}
     environment: tuple[str, ...] = ()
     log_limit: int | None = None
+    disk_reserve: int = 0
 
 
 async def run_agent(options: AgentOptions, connect: Connect, open_source: SourceOpener, drain: asyncio.Event) -> None:
@@ -94,6 +95,7 @@ class _Agent:
             inherited=options.inherited,
             handed_on=options.environment,
             log_limit=options.log_limit,
+            disk_reserve=options.disk_reserve,
         )
         self._downloads = ArtifactDownloads(
             state=state, leases=self._leases, lists=api, shipper=shipper, open_source=open_source

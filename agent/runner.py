@@ -31,6 +31,7 @@ from typing import Any
 
 from agent import handover
 from agent.command_lines import CommandLine, CommandLines
+from agent.disk_reserve import DiskReserve, sized
 from agent.masking import Masker
 from agent.process_tree import adopt_orphans, boot_id, descendants, hide_memory, send, since_boot
 from agent.step_effects import StepEffects, Terms
@@ -108,6 +109,7 @@ class Run:
         self._lines = CommandLines()
         terms = Terms(**spec.get("terms", {}))
         self._effects = StepEffects(self._masker, Path(spec["cwd"]), terms, folder / "files")
+        self._reserve = DiskReserve(*spec.get("reserve", ()))
         self._told: dict[str, Any] = {}
         self._ends_line = True
         self._began = time.monotonic()
@@ -276,21 +278,25 @@ class Run:
                     self._eof_by = time.monotonic() + _EOF_SECONDS
 
     def _end_if_due(self) -> None:
-        now = time.monotonic()
         if self._outcome != EXITED:
-            if now >= self._kill_at:
+            if time.monotonic() >= self._kill_at:
                 self._signal(signal.SIGKILL)
         elif self._status is None:
-            if (self._folder / "cancel").exists():
-                self._end(CANCELED, "canceled")
-            elif self._cancel_asked:
-                self._end(CANCELED, "the machine told the step's runner to end")
-            elif now >= self._began + self._spec["timeout"]:
-                self._end(TIMED_OUT, f"timed out after {timedelta(seconds=self._spec['timeout'])}")
-            elif (silence := self._silence()) > self._spec["cut_off_after"]:
-                why = f"this agent was cut off from Temporal for {silence:.0f} s, and its job may be given to another"
-                self._spec["grace"] = min(self._spec["grace"], _GRACE_OF_THE_CUT_OFF)
-                self._end(CUT_OFF, why)
+            self._end_unless_it_may_go_on()
+
+    def _end_unless_it_may_go_on(self) -> None:
+        if (self._folder / "cancel").exists():
+            self._end(CANCELED, "canceled")
+        elif self._cancel_asked:
+            self._end(CANCELED, "the machine told the step's runner to end")
+        elif time.monotonic() >= self._began + self._spec["timeout"]:
+            self._end(TIMED_OUT, f"timed out after {timedelta(seconds=self._spec['timeout'])}")
+        elif lacking := self._reserve.lacking():
+            self._end(CANCELED, f"ended: {lacking}")
+        elif (silence := self._silence()) > self._spec["cut_off_after"]:
+            why = f"this agent was cut off from Temporal for {silence:.0f} s, and its job may be given to another"
+            self._spec["grace"] = min(self._spec["grace"], _GRACE_OF_THE_CUT_OFF)
+            self._end(CUT_OFF, why)
 
     def _silence(self) -> float:
         """Seconds since the server last knew that this agent has the job. A lease that is gone is ended otherwise."""
@@ -363,7 +369,7 @@ class LogFile:
         if self._limit is None or self.size + len(piece) <= self._limit:
             self._append(piece)
         elif not self.trouble:
-            why = f"the log breaks off: it may have {_size(self._limit)}"
+            why = f"the log breaks off: it may have {sized(self._limit)}"
             self._append(piece[: max(0, self._limit - self.size)] + f"\n[{why}]\n".encode())
             self.trouble = self.trouble or why
 
@@ -426,13 +432,6 @@ def _signal_name(number: int) -> str:
         return f"signal {number} ({signal.Signals(number).name})"
     except ValueError:  # most real-time signals have no name
         return f"signal {number}"
-
-
-def _size(limit: int) -> str:
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if limit >= factor:
-            return f"{limit / factor:.3g} {unit}"
-    return f"{limit} bytes"
 
 
 def _drain(wake: int) -> None:

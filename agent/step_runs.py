@@ -11,6 +11,7 @@ import structlog
 
 from activities.agent_job import CancelStep, RunStep, StepEnd, StepOutcome
 from agent.api_client import ApiRefused, GivenSecrets
+from agent.disk_reserve import DiskReserve
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
 from agent.process_tree import marked, send
@@ -47,6 +48,7 @@ class DetachedStepRuns:
         grace_seconds: float = _GRACE_SECONDS,
         start_within_seconds: float = _START_WITHIN_SECONDS,
         log_limit: int | None = None,
+        disk_reserve: int = 0,
     ) -> None:
         self._agent = agent
         self._state = state
@@ -58,6 +60,7 @@ class DetachedStepRuns:
         self._grace_seconds = grace_seconds
         self._start_within_seconds = start_within_seconds
         self._log_limit = log_limit
+        self._disk_reserve = disk_reserve
         self._under_way = RunTable()
 
     async def run(self, request: RunStep) -> StepEnd:
@@ -109,6 +112,10 @@ class DetachedStepRuns:
         if not directory.is_relative_to(workspace):
             folder.end_unstarted(f"the working directory {request.working_directory} is outside of the workspace")
             return
+        reserve = DiskReserve(self._agent, str(workspace), self._disk_reserve)
+        if lacking := reserve.lacking():
+            folder.end_unstarted(f"not started: {lacking}")
+            return
         try:
             given = await self._secrets.given(folder, request)
         except ApiRefused as refused:
@@ -128,6 +135,7 @@ class DetachedStepRuns:
             "heard": str(lease.heard),
             "cut_off_after": lease.cut_off_after,
             "log_limit": self._log_limit,
+            "reserve": reserve,
         }
         await folder.start(spec)
         _log.info("step started", run=request.run_id)

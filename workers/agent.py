@@ -46,6 +46,7 @@ def _options(settings: AgentSettings) -> AgentOptions:
         inherited=dict(os.environ),
         environment=settings.handed_on,
         log_limit=settings.agent_log_limit,
+        disk_reserve=settings.agent_disk_reserve,
     )
 
 

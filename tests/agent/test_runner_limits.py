@@ -1,7 +1,9 @@
 """What bounds a step's run: signals, disks that take no more, the limit of its log, more lines than anybody reads."""
 
 import asyncio
+import re
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -13,6 +15,7 @@ from fakes.step_runner import Runner, small_disk
 
 from activities.agent_job import HoldRequest, RunStep, StepOutcome
 from agent.api_client import AgentApi
+from agent.disk_reserve import DiskReserve, sized
 from agent.leases import Leases
 from agent.log_shipper import LogShipper
 from agent.run_folder import RunnerDidNotStart
@@ -124,6 +127,85 @@ async def test_a_disk_that_stays_full_fails_the_step_in_words(
         assert "the step could not be started: No space left on device" == end.reason
         assert {} == server.logs
         state.close()
+
+
+async def test_a_step_that_fills_the_disk_is_ended_while_there_is_room(tmp_path: Path, lease_id: str) -> None:
+    """With all its processes, those too that do not heed SIGTERM; its reason says what is to be done."""
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        state = StateFolder(disk / "state")
+        runner = Runner(state, lease_id)
+        script = (
+            "(trap '' TERM; sleep 60; sleep 60) & echo filling; head -c 3m /dev/zero > fill;"
+            " while sleep 0.1; do head -c 32k /dev/zero >> fill || echo no room; done"
+        )
+        end, log = await runner.run(script, reserve=DiskReserve("web-1", str(disk), 6 * 2**20))
+        assert end.reason.startswith("ended: on agent web-1 only ")
+        assert end.reason.endswith(
+            f" are free in {disk}, and 6 MiB must stay free: make room there, or lower SLIPWAY_AGENT_DISK_RESERVE"
+        )
+        assert (StepOutcome.CANCELED, b"filling\n") == (end.outcome, log)
+        assert 0 < shutil.disk_usage(disk).free < 6 * 2**20
+        assert [] == runner.left()
+        state.close()
+
+
+@pytest.mark.parametrize("reserve", [0, 4 * 2**20])
+async def test_a_step_that_leaves_enough_free_is_let_alone(tmp_path: Path, lease_id: str, reserve: int) -> None:
+    """Also where nothing has to stay free."""
+    with small_disk(tmp_path / "disk", "8m") as disk:
+        state = StateFolder(disk / "state")
+        script = "head -c 3m /dev/zero > fill; sleep 1.2"
+        end, _ = await Runner(state, lease_id).run(script, reserve=DiskReserve("web-1", str(disk), reserve))
+        assert (StepOutcome.EXITED, 0, "") == (end.outcome, end.exit_code, end.reason)
+        state.close()
+
+
+async def test_a_step_is_not_started_on_a_disk_with_too_little_room(
+    tmp_path: Path, lease_id: str, hold: Callable[..., HoldRequest], server: AgentServer, api: AgentApi
+) -> None:
+    """It fails at once; its log says what is free, what must be, and what is to be done."""
+    with small_disk(tmp_path / "disk") as disk:
+        state = StateFolder(disk / "state")
+        leases = Leases(state)
+        lease = leases.add(hold())
+        steps = DetachedStepRuns(
+            agent="web-1",
+            state=state,
+            leases=leases,
+            secrets=api,
+            shipper=LogShipper(api),
+            inherited={},
+            disk_reserve=2**20,
+        )
+        step = {"lease_id": lease_id, "run_id": "webshop/1/test/1/deploy/1/1", "title": "deploy", "shell": Shell.SH}
+        script = f"touch {tmp_path}/ran"
+        end = await steps.run(RunStep.model_validate({**step, "script": script, "timeout": timedelta(minutes=1)}))
+        assert (StepOutcome.EXITED, 1) == (end.outcome, end.exit_code)
+        told = re.fullmatch(
+            rf"not started: on agent web-1 only (\d+) KiB are free in {re.escape(str(lease.workspace.resolve()))}, and"
+            r" 1 MiB must stay free: make room there, or lower SLIPWAY_AGENT_DISK_RESERVE",
+            end.reason,
+        )
+        assert told is not None
+        assert 0 < int(told[1]) < 1024
+        assert f"{end.reason}\n" == server.log("webshop/1/test/1/deploy/1/1").decode()
+        assert not (tmp_path / "ran").exists()
+        state.close()
+
+
+def test_nothing_is_lacking_where_the_room_cannot_be_known(tmp_path: Path) -> None:
+    """A folder that is gone, and a file system without a size, end no step."""
+    assert not DiskReserve("web-1", str(tmp_path / "gone"), 2**60).lacking()
+    assert not DiskReserve("web-1", "/proc", 2**60).lacking()
+    assert DiskReserve("web-1", str(tmp_path), 2**60).lacking()
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "0 bytes"), (1536, "1.5 KiB"), (1000 * 2**20, "1000 MiB"), (256 * 2**20, "256 MiB")]
+)
+def test_sizes_are_told_in_few_digits(count: int, told: str) -> None:
+    """In the largest unit of which there is one."""
+    assert told == sized(count)
 
 
 async def test_a_read_only_workspace_fails_what_writes_there(runner: Runner, tmp_path: Path) -> None:
