@@ -58,7 +58,7 @@ class FileTooLarge(Refusal):
 async def get_step_secrets(run_id: StepRun, caller: AgentCaller, services: ServicesHere) -> SecretValues:
     """Those that the step names, while it runs, for the agent that holds its job.
 
-    And, to be masked in its log, those that other steps of the job were given or set.
+    And, to be masked in its log, those that other steps of the job were given, and that any of the deployment set.
     """
     async with services.database.reading() as session:
         run, job = await _running(session, run_id, caller)
@@ -66,7 +66,7 @@ async def get_step_secrets(run_id: StepRun, caller: AgentCaller, services: Servi
         stored = await secrets.values(session, sealing, run.secrets.values())
         told = await secret_outputs.values(session, sealing, job.deployment, run.secret_outputs.values())
         given = await secrets.known(session, sealing, await deployments.secrets_of_job(session, job.id))
-        masks = {*given.values(), *await secret_outputs.of_job(session, sealing, job.id)}
+        masks = {*given.values(), *await secret_outputs.of_deployment(session, sealing, job.deployment)}
     values = {name: stored[secret] for name, secret in run.secrets.items()}
     values |= {name: told[reference] for name, reference in run.secret_outputs.items()}
     names = sorted([*run.secrets.values(), *run.secret_outputs.values()])

@@ -33,7 +33,7 @@ class JobVariables:
         self._predefined = predefined(plan, deployment, job.job, requested_by)
         self._before = before
         self.outputs = before
-        self._has_secrets = False
+        self._has_secrets = before.are_masked
 
     def found_by(self, step: Step) -> Found:
         """What it finds now. A secret that it names and nobody set is among ``secrets`` alone."""
@@ -59,8 +59,8 @@ class JobVariables:
     def take(self, step: Step, run_id: str, told: Told) -> None:
         """A run of the step has ended, and told this."""
         self.outputs = self.outputs.after_step(self._job.job, step, run_id, told)
-        self._has_secrets = self._has_secrets or bool(told.secret_variables or told.masks)
+        self._has_secrets = self._has_secrets or self.outputs.are_masked
 
     def start_anew(self) -> None:
         """The job begins again with its first step."""
-        self.outputs = self._before
+        self.outputs = self._before.model_copy(update={"are_masked": self.outputs.are_masked})

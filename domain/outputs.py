@@ -125,7 +125,8 @@ class Room(Frozen):
 class Outputs(Frozen):
     """What was set so far, by environment name: values, and for secrets the run that set them with their name there.
 
-    ``for_later_jobs`` and ``secrets_for_later_jobs`` are what the next job begins with.
+    ``for_later_jobs`` and ``secrets_for_later_jobs`` are what the next job begins with. With ``are_masked`` there are
+    values that every following step masks, whether it names them or not.
     """
 
     plain: dict[str, str] = {}
@@ -134,6 +135,7 @@ class Outputs(Frozen):
     paths: tuple[str, ...] = ()
     for_later_jobs: dict[str, str] = {}
     secrets_for_later_jobs: dict[str, str] = {}
+    are_masked: bool = False
 
     @property
     def room(self) -> "Room":
@@ -151,7 +153,8 @@ class Outputs(Frozen):
             reference = secret_reference(run_id, name.name)
             changed = _with(changed, _Names.of(job, step, name), name, secret=reference)
         paths = [path for path in changed.paths if path not in told.paths]
-        return changed.model_copy(update={"paths": (*reversed(told.paths), *paths)})
+        are_masked = changed.are_masked or bool(told.secret_variables or told.masks)
+        return changed.model_copy(update={"paths": (*reversed(told.paths), *paths), "are_masked": are_masked})
 
     def for_next_job(self) -> "Outputs":
         """What of it the next job of the deployment finds."""
@@ -160,6 +163,7 @@ class Outputs(Frozen):
             secret=self.secrets_for_later_jobs,
             for_later_jobs=self.for_later_jobs,
             secrets_for_later_jobs=self.secrets_for_later_jobs,
+            are_masked=self.are_masked,
         )
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:

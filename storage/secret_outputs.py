@@ -59,9 +59,9 @@ async def values(session: AsyncSession, sealing: Sealing, deployment: str, refer
     return found
 
 
-async def of_job(session: AsyncSession, sealing: Sealing, job_id: str) -> list[str]:
-    """Everything that steps of this job keep secret, with or without a name."""
-    rows = await session.scalars(select(SecretOutputRow).where(SecretOutputRow.job_id == job_id))
+async def of_deployment(session: AsyncSession, sealing: Sealing, deployment: str) -> list[str]:
+    """Everything that steps of this deployment keep secret, with or without a name."""
+    rows = await session.scalars(select(SecretOutputRow).where(SecretOutputRow.deployment == deployment))
     return [value for row in rows for value in _values(sealing, row)]
 
 

@@ -325,6 +325,19 @@ async def test_a_secret_that_a_step_set_reaches_the_steps_that_name_it(world: Wo
     assert {"values": {}, "masks": ["hunter2", "mask-me", "s3cr3t-value"]} == nameless.json()
 
 
+async def test_later_jobs_mask_what_earlier_ones_set(world: World, agent: httpx2.AsyncClient) -> None:
+    """Also where no step of theirs names it: a file may carry it there."""
+    await _deploying(world)
+    told = {"variables": {"token": "s3cr3t-value"}, "masks": ["mask-me"]}
+    assert 204 == (await agent.put(f"{WORK}/secret-outputs", json=told)).status_code
+    await _step(world, status=RunStatus.SUCCEEDED)
+    later = f"{TEST}/check"
+    job = {"job_id": later, "deployment": str(TEST), "position": 1, "job": "check", "status": RunStatus.RUNNING}
+    await world.record(TEST.workflow_id, JobFact.model_validate({**job, "pool": "default", "agent": "web-1"}))
+    answer = await agent.get(f"{await _next_step(world, later, secret_outputs={})}/secrets")
+    assert {"values": {}, "masks": ["mask-me", "s3cr3t-value"]} == answer.json()
+
+
 async def test_a_secret_that_no_step_set_is_named(world: World, agent: httpx2.AsyncClient) -> None:
     """So that the step's failure says what to do."""
     await _deploying(world)

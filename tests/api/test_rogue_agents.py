@@ -80,7 +80,7 @@ async def _calls(client: httpx2.AsyncClient, run: str = RUN) -> list[httpx2.Resp
 async def _nothing_happened(world: World) -> bool:
     async with world.services.database.reading() as session:
         log = await logs.read(session, RUN)
-        kept = await secret_outputs.of_job(session, world.services.sealing, JOB)
+        kept = await secret_outputs.of_deployment(session, world.services.sealing, str(TEST))
         files = await step_files.sizes(session, RUN)
     return (log, list(kept), files) == (b"of web-1\n", [], {})
 

@@ -70,7 +70,7 @@ def test_what_a_step_sets_goes_before_a_stored_secret_of_that_name() -> None:
 
 
 def test_a_step_waits_for_the_jobs_secrets_once_there_are_any() -> None:
-    """Those that steps were given, and those that they set, also without a name."""
+    """Those that steps were given, and those that they or earlier jobs set, also without a name."""
     job = variables({"secrets": ["DB"]}, {})
     first, second = job._job.steps
     assert [False, True] == [job.found_by(step).masks_of_job for step in (first, second)]
@@ -78,6 +78,10 @@ def test_a_step_waits_for_the_jobs_secrets_once_there_are_any() -> None:
     other.take(other._job.steps[0], RUN, Told(masks=1))
     assert other.found_by(other._job.steps[1]).masks_of_job
     assert not variables({}).found_by(first).masks_of_job
+    later = variables({}, before=other.outputs.for_next_job())
+    assert later.found_by(later._job.steps[0]).masks_of_job
+    other.start_anew()
+    assert other.outputs.for_next_job().are_masked
 
 
 def test_a_job_that_starts_anew_begins_as_it_began() -> None:

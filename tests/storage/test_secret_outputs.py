@@ -54,13 +54,15 @@ async def test_what_no_step_set_is_named(database: Database) -> None:
         await _values(database, "TOKEN", deployment="webshop/2/test/1")
 
 
-async def test_all_that_a_job_keeps_secret_is_known_for_masking(database: Database) -> None:
-    """With and without a name."""
+async def test_all_that_a_deployment_keeps_secret_is_known_for_masking(database: Database) -> None:
+    """Of each of its jobs, with and without a name."""
     await _keep(database, TOKEN="one")
-    await _keep(database, f"{JOB}/2/1", ("two", "three"), TOKEN="four")
+    await _keep(database, f"{DEPLOYMENT}/other/1/1", ("two", "three"), TOKEN="four")
     async with database.reading() as session:
-        assert ["four", "one", "three", "two"] == sorted(await secret_outputs.of_job(session, SEALING, JOB))
-        assert [] == await secret_outputs.of_job(session, SEALING, f"{DEPLOYMENT}/other")
+        assert ["four", "one", "three", "two"] == sorted(
+            await secret_outputs.of_deployment(session, SEALING, DEPLOYMENT)
+        )
+        assert [] == await secret_outputs.of_deployment(session, SEALING, "webshop/1/test/2")
 
 
 async def test_a_value_moved_to_another_row_cannot_be_opened(database: Database) -> None:
