@@ -90,6 +90,17 @@ def test_wrapped_base64_is_masked() -> None:
     assert masked([wrapped], secret).replace(MASK, b"").strip(b"\n=\n") == b""
 
 
+@pytest.mark.parametrize("width", [64, 76])
+def test_the_last_line_of_wrapped_base64_is_masked(width: int) -> None:
+    """Though it is partial; what stays is its end, which holds less than a byte of the secret."""
+    secret = "".join(f"{number:03d}" for number in range(80))[:100]
+    text = base64.b64encode(secret.encode())
+    wrapped = b"".join(text[start : start + width] + b"\n" for start in range(0, len(text), width))
+    lines = masked([wrapped], secret).splitlines()
+    assert [MASK] * (len(lines) - 1) + [MASK + text[-3:]] == lines
+    assert text.endswith(b"==")
+
+
 def test_short_values_are_left_alone() -> None:
     """Masking ``yes`` would make logs unreadable and hide nothing."""
     assert b"yes 123\n" == masked([b"yes 123\n"], "yes", "123", "")
