@@ -22,6 +22,8 @@ _SURELY = (1.0, 5.0, 15.0)
 _LONGEST, _LONGEST_OF_FEW, _FEW = 600.0, 10.0, 20
 _AT_ONCE = 8
 _STAGES = 2
+# So much longer than it is cut off the step prints: on a busy machine it takes a while to begin.
+_PRINTS_ON = 6.0
 # A cut-off agent gives up well before the others may take over, so that it has to be awaited much longer than a cut.
 _REJOIN_FACTOR = 4
 _LEAST_REJOIN = 60.0
@@ -106,7 +108,7 @@ class _Trial:
         work = MarkedSteps.drawn(name, marks, rng, stages=_STAGES, steps=2, longest=2, **job)
         # The first prints through the cut; the others end at some time in it, or after it.
         for place, steps in enumerate(work.stages.values()):
-            steps[0] += rng.uniform(0, seconds) if place else seconds + 2
+            steps[0] += rng.uniform(0, seconds) if place else seconds + _PRINTS_ON
         release = work.release(slipway)
         run = f"{release}/s0/1/deploy/1/1"
         wait_for(lambda: self._size(run) > 0 and len(work.marked()) >= _STAGES, what=f"{run} prints")
