@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.agent_server import AgentServer
@@ -38,6 +39,23 @@ def files_of_at_most(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def step_runs(state: StateFolder, leases: Leases, api: AgentApi, **limits: Any) -> DetachedStepRuns:
+    return DetachedStepRuns(
+        agent="web-1", state=state, leases=leases, secrets=api, shipper=LogShipper(api), inherited={}, **limits
+    )
+
+
+def step(lease_id: str, script: str) -> RunStep:
+    return RunStep(
+        lease_id=lease_id,
+        run_id="webshop/1/test/1/deploy/1/1",
+        title="deploy",
+        shell=Shell.SH,
+        script=script,
+        timeout=timedelta(minutes=1),
+    )
 
 
 def fill_up(disk: Path) -> None:
@@ -112,17 +130,8 @@ async def test_a_disk_that_stays_full_fails_the_step_in_words(
         leases = Leases(state)
         leases.add(hold())
         fill_up(disk)
-        steps = DetachedStepRuns(
-            agent="web-1",
-            state=state,
-            leases=leases,
-            secrets=api,
-            shipper=LogShipper(api),
-            inherited={},
-            start_within_seconds=1.5,
-        )
-        step = {"lease_id": lease_id, "run_id": "webshop/1/test/1/deploy/1/1", "title": "deploy", "shell": Shell.SH}
-        end = await steps.run(RunStep.model_validate({**step, "script": "echo no", "timeout": timedelta(minutes=1)}))
+        steps = step_runs(state, leases, api, start_within_seconds=1.5)
+        end = await steps.run(step(lease_id, "echo no"))
         assert (StepOutcome.EXITED, 127) == (end.outcome, end.exit_code)
         assert "the step could not be started: No space left on device" == end.reason
         assert {} == server.logs
@@ -168,18 +177,8 @@ async def test_a_step_is_not_started_on_a_disk_with_too_little_room(
         state = StateFolder(disk / "state")
         leases = Leases(state)
         lease = leases.add(hold())
-        steps = DetachedStepRuns(
-            agent="web-1",
-            state=state,
-            leases=leases,
-            secrets=api,
-            shipper=LogShipper(api),
-            inherited={},
-            disk_reserve=2**20,
-        )
-        step = {"lease_id": lease_id, "run_id": "webshop/1/test/1/deploy/1/1", "title": "deploy", "shell": Shell.SH}
-        script = f"touch {tmp_path}/ran"
-        end = await steps.run(RunStep.model_validate({**step, "script": script, "timeout": timedelta(minutes=1)}))
+        steps = step_runs(state, leases, api, disk_reserve=2**20)
+        end = await steps.run(step(lease_id, f"touch {tmp_path}/ran"))
         assert (StepOutcome.EXITED, 1) == (end.outcome, end.exit_code)
         told = re.fullmatch(
             rf"not started: on agent web-1 only (\d+) KiB are free in {re.escape(str(lease.workspace.resolve()))}, and"
