@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Protocol
 
-from domain.artifact import Source
+from domain.artifact import Change, VersionOffer
 from domain.connection import Connection
 from domain.frozen import Frozen
-from domain.pipeline import LatestOf
+from domain.pipeline import LatestOf, Source
 from domain.refusal import Kind, Refusal
 
 
 class FileOffer(Frozen):
-    """One file as the source lists it. ``size`` is None where the source does not say."""
+    """One file as the source lists it; what it does not say is None. Digests are lower-case hex."""
 
     path: str
     locator: str
     size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
 
 
 class ResolvedVersion(Frozen):
@@ -30,6 +32,7 @@ class ResolvedVersion(Frozen):
     files: tuple[FileOffer, ...]
     branch: str | None = None
     commit: str | None = None
+    author: str | None = None
     built_at: datetime | None = None
     url: str | None = None
 
@@ -44,8 +47,22 @@ class ArtifactSource(Protocol):
         """
         ...
 
-    def stream(self, version: str, locator: str) -> Iterator[bytes]:
-        """The bytes of one file of a resolved version, whole or an error: a short body raises SourceUnreachable."""
+    def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
+        """The bytes of one file of a resolved version, from ``start`` on, to its end.
+
+        A short body raises SourceUnreachable. What cannot be asked for from the middle is skipped here.
+        """
+        ...
+
+    def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
+        """The newest good versions that fit, newest first. Raises as ``resolve`` does."""
+        ...
+
+    def changes(self, since: str, until: str) -> tuple[Change, ...]:
+        """The commits that came after version ``since``, up to ``until`` and with it, newest first.
+
+        Empty where the source knows of none. Raises as ``resolve`` does, also when a version is gone.
+        """
         ...
 
 

@@ -9,11 +9,11 @@ from temporalio import activity
 
 from activities.artifact_source import FileOffer, ResolvedVersion, SourceOpener, UnknownConnection
 from activities.heartbeat import heartbeating
-from domain.artifact import FileEntry, Manifest, PinnedArtifact, Source
+from domain.artifact import FileEntry, Manifest, PinnedArtifact
 from domain.connection import Connection
 from domain.frozen import Frozen
 from domain.ids import ReleaseId
-from domain.pipeline import Artifact, AzurePipelinesSource, DirectorySource, JenkinsSource
+from domain.pipeline import Artifact, AzurePipelinesSource, DirectorySource, JenkinsSource, Source
 
 
 class Connections(Protocol):

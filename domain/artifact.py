@@ -6,9 +6,7 @@ from datetime import datetime
 
 from domain.frozen import Frozen
 from domain.ids import Slug
-from domain.pipeline import AzurePipelinesSource, DirectorySource, JenkinsSource, UrlSource
-
-Source = JenkinsSource | AzurePipelinesSource | UrlSource | DirectorySource
+from domain.pipeline import Source
 
 
 class FileEntry(Frozen):
@@ -50,5 +48,30 @@ class PinnedArtifact(Frozen):
     size: int
     branch: str | None = None
     commit: str | None = None
+    author: str | None = None
     built_at: datetime | None = None
+    url: str | None = None
+
+
+class VersionOffer(Frozen):
+    """A version that a source has. ``label`` is what people call it, where that is not the version itself."""
+
+    version: str
+    label: str = ""
+    branch: str | None = None
+    commit: str | None = None
+    author: str | None = None
+    built_at: datetime | None = None
+    url: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Change(Frozen):
+    """A commit, and ``version``, the build with which it first came."""
+
+    version: str
+    commit: str
+    message: str = ""
+    author: str | None = None
+    at: datetime | None = None
     url: str | None = None

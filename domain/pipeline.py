@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StringConstraints
 
 from domain.approval_policy import ApprovalPolicy
+from domain.business_hours import TIME_ZONE_PATTERN
 from domain.duration import Duration, PositiveDuration
 from domain.frozen import Frozen
 from domain.ids import Slug
@@ -26,6 +27,8 @@ DEMAND_PATTERN = (
 HREF_PATTERN = r"^https?://[^\s@]+$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 ABSOLUTE_PATH_PATTERN = r"^/"
+STORAGE_URL_PATTERN = r"^(s3|az|gs)://[^\s/@?#]+(/[^\s?#]*)?$"
+REPOSITORY_PATTERN = r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$"
 
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_NAME_PATTERN)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_NAME_PATTERN)]
@@ -65,6 +68,7 @@ class AzurePipelinesSource(Frozen):
     project: str = Field(min_length=1, description="Name or id of the project.")
     pipeline: str = Field(min_length=1, description="Name or id of the build pipeline.")
     artifact: str = Field(min_length=1, description="Name of the published artifact.")
+    paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the files to take.")
 
 
 class UrlSource(Frozen):
@@ -81,11 +85,58 @@ class DirectorySource(Frozen):
     paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the files to take.")
 
 
+class StorageSource(Frozen):
+    """Files below a prefix of an object store; each folder there is a version."""
+
+    connection: Slug = Field(description="Name of the connection to the object store.")
+    url: str = Field(pattern=STORAGE_URL_PATTERN, description="s3://bucket/prefix, az:// or gs://.")
+    paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the files to take.")
+
+
+class GithubSource(Frozen):
+    """Files of a GitHub release; the version is its tag."""
+
+    repository: str = Field(pattern=REPOSITORY_PATTERN, description="owner/name.")
+    connection: Slug | None = Field(default=None, description="Name of the GitHub connection. None: what is public.")
+    paths: tuple[str, ...] = Field(default=("**",), description="Patterns of the files to take.")
+
+
+Source = JenkinsSource | AzurePipelinesSource | UrlSource | DirectorySource | StorageSource | GithubSource
+
+
 class LatestOf(Frozen):
     """The newest good version that fits: of a branch, with all these tags."""
 
     branch: str | None = Field(default=None, description="Only builds of this branch.")
     tags: tuple[str, ...] = Field(default=(), description="Only builds that carry all of these tags.")
+    stable: StrictBool = Field(default=False, description="Only builds without failed tests.")
+
+
+class Trigger(Frozen):
+    """New versions of the artifact become releases by themselves. Names may hold the wildcard *."""
+
+    branches: tuple[str, ...] = Field(default=(), description="Only builds of these branches: main, release/*.")
+    exclude: tuple[str, ...] = Field(default=(), description="No builds of these branches.")
+    tags: tuple[str, ...] = Field(default=(), description="Only builds that carry all of these tags.")
+    poll: PositiveDuration | None = Field(
+        default=None, description="Ask the source that often. Without it, a webhook is awaited."
+    )
+
+
+def _as_trigger(written: object) -> object:
+    return {} if written is True else written
+
+
+class Schedule(Frozen):
+    """Releases at certain times."""
+
+    cron: str = Field(min_length=1, max_length=120, description="Minute, hour, day, month, weekday: 0 6 * * MON-FRI.")
+    timezone: Annotated[str, StringConstraints(pattern=TIME_ZONE_PATTERN)] = Field(
+        default="UTC", description="Such as Europe/Berlin."
+    )
+    only_if_changed: StrictBool = Field(
+        default=False, description="Only when an artifact has another version than in the release before."
+    )
 
 
 class Artifact(Frozen):
@@ -97,16 +148,28 @@ class Artifact(Frozen):
     )
     url: UrlSource | None = Field(default=None, description="From an HTTP(S) address.")
     directory: DirectorySource | None = Field(default=None, description="From a directory.")
+    storage: StorageSource | None = Field(default=None, description="From an object store.")
+    github: GithubSource | None = Field(default=None, description="From a GitHub release.")
     version: Version | LatestOf = Field(
-        default="latest", description="latest, a build number, {branch, tags}, or ask (named when the release is made)."
+        default="latest",
+        description="latest, a build number, {branch, tags, stable}, or ask (named when the release is made).",
     )
+    trigger: Annotated[
+        Trigger | None, BeforeValidator(_as_trigger, json_schema_input_type=Trigger | Literal[True] | None)
+    ] = Field(default=None, description="A new version makes a release.")
     unpack: StrictBool = Field(default=False, description="Unpack .zip, .tar and .tar.gz files after the download.")
 
     @property
-    def source(self) -> JenkinsSource | AzurePipelinesSource | UrlSource | DirectorySource:
-        found = self.jenkins or self.azure_pipelines or self.url or self.directory
-        assert found is not None, "pipeline_rules lets no artifact without a source pass"
-        return found
+    def sources(self) -> tuple[Source, ...]:
+        """The sources that are given: one, in a pipeline that keeps the rules."""
+        given = (self.jenkins, self.azure_pipelines, self.url, self.directory, self.storage, self.github)
+        return tuple(source for source in given if source is not None)
+
+    @property
+    def source(self) -> Source:
+        found = self.sources
+        assert found, "pipeline_rules lets no artifact without a source pass"
+        return found[0]
 
 
 class PlainVariable(Frozen):
@@ -308,6 +371,7 @@ class Pipeline(Frozen):
         default_factory=dict, description="What is released, by alias: the folder it gets on the agent."
     )
     variables: Variables = Field(default_factory=dict, description="Found in the environment of every step.")
+    schedules: tuple[Schedule, ...] = Field(default=(), max_length=20, description="When releases make themselves.")
     stages: tuple[Stage, ...] = Field(min_length=1, max_length=100, description="What a release goes through.")
 
     def environment_of(self, stage: Stage) -> str:

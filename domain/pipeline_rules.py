@@ -8,7 +8,7 @@ from domain.approval_policy import ApprovalPolicy
 from domain.duration import render
 from domain.frozen import Frozen
 from domain.outputs import environment_spelling, names_of_secrets
-from domain.pipeline import Artifact, Job, Pipeline, SecretVariable, Stage, Step
+from domain.pipeline import Job, Pipeline, SecretVariable, Stage, Step
 from domain.stage_graph import dependency_cycle
 
 Path = tuple[str | int, ...]
@@ -35,13 +35,9 @@ def broken_rules(pipeline: Pipeline) -> list[BrokenRule]:
 
 def _artifacts(pipeline: Pipeline) -> Iterator[BrokenRule]:
     for alias, artifact in pipeline.artifacts.items():
-        if _sources(artifact) != 1:
-            text = "name exactly one source: jenkins, azure-pipelines, url or directory"
+        if len(artifact.sources) != 1:
+            text = "name exactly one source: jenkins, azure-pipelines, url, directory, storage or github"
             yield BrokenRule(path=("artifacts", alias), message=text)
-
-
-def _sources(artifact: Artifact) -> int:
-    return sum(s is not None for s in (artifact.jenkins, artifact.azure_pipelines, artifact.url, artifact.directory))
 
 
 def _stage(pipeline: Pipeline, at: int, stage: Stage) -> Iterator[BrokenRule]:

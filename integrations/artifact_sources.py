@@ -1,9 +1,8 @@
 """Which source an artifact comes from: the one door through which workers and agents open them."""
 
 from activities.artifact_source import ArtifactSource, UnknownConnection
-from domain.artifact import Source
 from domain.connection import Connection, ConnectionKind
-from domain.pipeline import AzurePipelinesSource, DirectorySource, JenkinsSource, UrlSource
+from domain.pipeline import AzurePipelinesSource, DirectorySource, JenkinsSource, Source, UrlSource
 from integrations.allowance import Limits
 from integrations.azure_pipelines import AzureArtifacts
 from integrations.directory_source import DirectoryArtifact

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Iterator
 
 from activities.artifact_source import ArtifactSource, ResolvedVersion, SourceUnreachable
-from domain.artifact import FileEntry, Manifest, Source
+from domain.artifact import FileEntry, Manifest
 from domain.connection import Connection
-from domain.pipeline import LatestOf, UrlSource
+from domain.pipeline import LatestOf, Source, UrlSource
 
 _CHUNK = 1000
 
