@@ -88,7 +88,7 @@ def test_the_web_shop_comes_from_jenkins(urls):
         [f.path for f in found.files],
     )
     branches = open_source(JenkinsSource(server="ci", job="team/webshop"), connection)
-    assert "7" == branches.resolve(LatestOf(branch="feature/dark-mode")).version
+    assert "feature/dark-mode#7" == branches.resolve(LatestOf(branch="feature/dark-mode")).version
 
 
 @pytest.mark.parametrize("artifact", ["drop", "drop-container"])

@@ -1,0 +1,142 @@
+"""What is read of Jenkins' answers: builds and jobs, with the commits that came in, in either shape."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pydantic import AliasChoices, Field
+
+from domain.frozen import Frozen
+
+_CHANGES = "items[commitId,msg,timestamp,author[fullName]]"
+_REVISION = "actions[lastBuiltRevision[SHA1,branch[name]]]"
+HISTORY = f"number,building,result,timestamp,{_REVISION},changeSet[{_CHANGES}],changeSets[{_CHANGES}]"
+WHOLE = f"{HISTORY},artifacts[relativePath],fingerprint[fileName,hash,original[name]]"
+GOOD = frozenset({"SUCCESS", "UNSTABLE"})
+STABLE = frozenset({"SUCCESS"})
+
+
+class _ArchivedFile(Frozen):
+    path: str = Field(alias="relativePath")
+
+
+class _Branch(Frozen):
+    name: str = ""
+
+
+class _Revision(Frozen):
+    commit: str = Field(alias="SHA1")
+    branch: tuple[_Branch, ...] = ()
+
+
+class _Action(Frozen):
+    """Most actions are of no interest, and some are empty objects."""
+
+    revision: _Revision | None = Field(alias="lastBuiltRevision", default=None)
+
+
+class _Author(Frozen):
+    name: str = Field(alias="fullName", default="")
+
+
+class Commit(Frozen):
+    """``timestamp`` is in milliseconds since 1970, and -1 where the version control does not tell."""
+
+    id: str | None = Field(validation_alias=AliasChoices("commitId", "id", "revision"), default=None)
+    message: str = Field(alias="msg", default="")
+    timestamp: int = -1
+    author: _Author | None = None
+
+    @property
+    def at(self) -> datetime | None:
+        return moment(self.timestamp) if self.timestamp > 0 else None
+
+    @property
+    def author_name(self) -> str | None:
+        return (self.author.name if self.author else "") or None
+
+
+class _ChangeSet(Frozen):
+    items: tuple[Commit, ...] = ()
+
+
+class _Original(Frozen):
+    name: str = ""
+
+
+class _Fingerprint(Frozen):
+    """An MD5 that Jenkins recorded; ``original`` is null for files that no job of it made."""
+
+    file_name: str = Field(alias="fileName", default="")
+    hash: str = ""
+    original: _Original | None = None
+
+
+class BuildDocument(Frozen):
+    """A build. ``timestamp`` is in milliseconds since 1970.
+
+    A freestyle build has one ``changeSet``, that of a pipeline has ``changeSets``, one for each checkout.
+    """
+
+    number: int
+    building: bool
+    result: str | None = None
+    timestamp: int
+    artifacts: tuple[_ArchivedFile, ...] = ()
+    actions: tuple[_Action | None, ...] = ()
+    fingerprints: tuple[_Fingerprint, ...] = Field(alias="fingerprint", default=())
+    change_set: _ChangeSet | None = Field(alias="changeSet", default=None)
+    change_sets: tuple[_ChangeSet, ...] = Field(alias="changeSets", default=())
+
+    @property
+    def built_at(self) -> datetime:
+        return moment(self.timestamp)
+
+    @property
+    def commit(self) -> str | None:
+        return self._revision.commit if self._revision else None
+
+    @property
+    def branch(self) -> str | None:
+        """Without the names git gives to remote branches."""
+        names = [branch.name for branch in self._revision.branch] if self._revision else []
+        return names[0].removeprefix("refs/remotes/").removeprefix("origin/") if names else None
+
+    @property
+    def author(self) -> str | None:
+        """Who made the newest commit that came in with this build."""
+        newest = next(iter(self.commits()), None)
+        return newest.author_name if newest else None
+
+    def commits(self) -> Iterator[Commit]:
+        """What came in with this build, newest first: version controls do not agree on an order."""
+        for changes in (*([self.change_set] if self.change_set else []), *self.change_sets):
+            items = changes.items
+            yield from reversed(items) if self._is_newest(items) else items
+
+    def _is_newest(self, items: tuple[Commit, ...]) -> bool:
+        """Whether the last one is the newest: the one that was built, or else by the time."""
+        if not items or self.commit in {items[0].id, items[-1].id}:
+            return bool(items) and items[0].id != self.commit
+        return items[-1].timestamp > items[0].timestamp
+
+    @property
+    def _revision(self) -> _Revision | None:
+        return next((action.revision for action in self.actions if action and action.revision), None)
+
+
+class JobDocument(Frozen):
+    """A job with its newest builds, or a folder with its jobs; the builds come newest first."""
+
+    java_class: str = Field(alias="_class", default="")
+    name: str = ""
+    builds: tuple[BuildDocument, ...] = Field(validation_alias=AliasChoices("builds", "allBuilds"), default=())
+    jobs: tuple["JobDocument", ...] = ()
+
+    @property
+    def has_branches(self) -> bool:
+        return "MultiBranch" in self.java_class
+
+
+def moment(milliseconds: int) -> datetime:
+    """Since 1970, as Jenkins counts."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
