@@ -98,7 +98,9 @@ class JenkinsArtifacts:
         fields = f"builds[{HISTORY}]{{0,{_PAGE}}}"
         found = self._job(job, f"name,{fields},jobs[name,{fields}]")
         if found.has_branches:
-            builds = [(build, unquote(inner.name)) for inner in found.jobs for build in inner.builds]
+            builds: list[tuple[BuildDocument, str | None]] = [
+                (build, unquote(inner.name)) for inner in found.jobs for build in inner.builds
+            ]
         else:
             builds = [(build, wanted.branch) for build in found.builds]
         good = STABLE if wanted.stable else GOOD
