@@ -94,6 +94,10 @@ class AgentSettings(TemporalTls):
     agent_disk_reserve: ByteSize = Field(
         default=ByteSize(256 * 2**20), description="Left free by steps: with less, none starts or goes on; 0: no limit."
     )
+    agent_cache_size: ByteSize = Field(
+        default=ByteSize(10 * 2**30),
+        description="Of artifacts kept for the next jobs that want them; 0: none.",
+    )
     log_format: Literal["json", "text"] = "json"
 
     @property

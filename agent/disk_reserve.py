@@ -14,14 +14,15 @@ class DiskReserve(NamedTuple):
     folder: str = ""
     size: int = 0
 
-    def lacking(self) -> str:
-        """What is wrong, in words; empty while enough is free, and where that cannot be known."""
+    def lacking(self, coming: int = 0) -> str:
+        """What is wrong, in words, once so many bytes more are there; empty while enough is free, or not known."""
         free = _free(self.folder) if self.size else None
-        if free is None or free >= self.size:
+        if free is None or free - coming >= self.size:
             return ""
+        to_come = f", {sized(coming)} are to come" if coming else ""
         return (
-            f"on agent {self.agent} only {sized(free)} are free in {self.folder}, and {sized(self.size)} must stay free"
-            ": make room there, or lower SLIPWAY_AGENT_DISK_RESERVE"
+            f"on agent {self.agent} only {sized(free)} are free in {self.folder}{to_come}, and {sized(self.size)} must"
+            " stay free: make room there, or lower SLIPWAY_AGENT_DISK_RESERVE"
         )
 
 

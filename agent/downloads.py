@@ -1,24 +1,22 @@
 """Fetch a job's artifacts into its workspace: exactly the bytes that were pinned, or none at all."""
 
 import asyncio
-import hashlib
-import os
 import shutil
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Protocol, Self
+from typing import Protocol
 
 import structlog
 
 from activities.agent_job import CancelStep, DownloadRequest, StepEnd, StepOutcome
-from activities.artifact_source import ArtifactSource, SourceOpener, SourceUnreachable, WrongDigest
+from activities.artifact_source import SourceOpener, SourceUnreachable, WrongDigest
 from agent.api_client import ApiRefused, ApiUnreachable, ArtifactToFetch
 from agent.archives import is_archive, unpack
+from agent.disk_sync import sync_disk
+from agent.fetchers import WAITS, ContentLocks, Fetchers, SourceOfThread, size_of
+from agent.file_fetch import FetchStores, WantedFile
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
 from agent.masking import Masker
@@ -27,14 +25,12 @@ from agent.run_table import RunTable
 from agent.runner import LogFile
 from agent.safe_names import joined
 from agent.state_folder import StateFolder
-from domain.artifact import FileEntry
 from domain.refusal import Refusal
 
 _log = structlog.get_logger("slipway.agent")
-_FILES_AT_ONCE = 4
-_WAITS = (1.0, 2.0, 4.0, 8.0)
 _ASK_AGAIN_SECONDS = 1.0
 _LOGS_ARE_SENT_WITHIN = 10.0
+_SYNCED_ONE_BY_ONE = 64
 
 
 class ArtifactLists(Protocol):
@@ -45,40 +41,31 @@ class ArtifactLists(Protocol):
         ...
 
 
-class DownloadStopped(Exception):  # noqa: N818  reads as what happened
-    """Somebody asked the download to end."""
-
-
 class FetchLog:
     """The log of a download, in lines; secrets of the connections are masked."""
 
     def __init__(self, path: Path) -> None:
         self.file = LogFile(path)
         self._masker = Masker(())
+        self._is_closed = False
+
+    def close(self) -> None:
+        self._is_closed = True
+        self.file.close()
 
     def hide(self, secrets: Sequence[str]) -> None:
         self._masker = Masker(secrets)
 
     def line(self, text: str) -> None:
+        if self._is_closed:  # a thread may still have something to tell
+            return
         self.file.write(self._masker.feed(f"{text}\n".encode(errors="replace")) + self._masker.flush())
 
 
-@dataclass(frozen=True)
-class _Fetch:
-    """One file to fetch, and where it goes."""
-
-    alias: str
-    source: ArtifactSource
-    version: str
-    entry: FileEntry
-    part: Path
-    target: Path
-
-
 class ArtifactDownloads:
-    """Implements ``Downloads``. An interrupted download begins anew; its log goes on."""
+    """Implements ``Downloads``. An interrupted download begins anew, with the bytes it had; its log goes on."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts of an agent; all are named
         self,
         *,
         state: StateFolder,
@@ -86,14 +73,17 @@ class ArtifactDownloads:
         lists: ArtifactLists,
         shipper: LogShipper,
         open_source: SourceOpener,
-        waits: Sequence[float] = _WAITS,
+        stores: FetchStores,
+        waits: Sequence[float] = WAITS,
     ) -> None:
         self._state = state
         self._leases = leases
         self._lists = lists
         self._shipper = shipper
         self._open_source = open_source
+        self._stores = stores
         self._waits = waits
+        self._locks = ContentLocks()
         self._under_way = RunTable()
         self._stops: dict[str, tuple[str, asyncio.Event]] = {}
 
@@ -147,7 +137,7 @@ class ArtifactDownloads:
         finally:
             fetching.cancel()
             stopping.cancel()
-            log.file.close()
+            log.close()
         return StepEnd(
             outcome=outcome,
             exit_code=None if outcome == StepOutcome.CANCELED else int(bool(reason)),
@@ -162,14 +152,17 @@ class ArtifactDownloads:
         wanted = await self._wanted(request, log)
         log.hide([item.connection.token.get_secret_value() for item in wanted if item.connection])
         began = monotonic()
-        with _Fetchers(log, self._waits) as fetchers:
-            for item in wanted:
-                await fetchers.fetch(self._plan(item, lease, log))
+        plan = [file for item in wanted for file in self._plan(item, lease, log)]
+        are_few = len(plan) <= _SYNCED_ONE_BY_ONE
+        with Fetchers(self._stores, self._locks, log.line, waits=self._waits, are_synced=are_few) as fetchers:
+            await fetchers.fetch(plan)
+        if not are_few:
+            await asyncio.to_thread(sync_disk, lease.workspace)
         for alias in request.unpack:
             if any(item.alias == alias for item in wanted):
                 await asyncio.to_thread(_unpack_all, lease.workspace / alias, log)
-        size = sum(entry.size for item in wanted for entry in item.manifest.files)
-        log.line(f"All artifacts are there: {_size(size)} in {monotonic() - began:.1f} s.")
+        size = sum(file.entry.size for file in plan)
+        log.line(f"All artifacts are there: {size_of(size)} in {monotonic() - began:.1f} s.")
 
     async def _wanted(self, request: DownloadRequest, log: FetchLog) -> list[ArtifactToFetch]:
         """What to fetch, as the API says, provided that it is what the release pinned."""
@@ -187,97 +180,26 @@ class ArtifactDownloads:
                     raise WrongDigest(f"the list of files of {pin.alias} {pin.version} is not the one that was pinned")
             return [told[pin.alias] for pin in request.artifacts]
 
-    def _plan(self, item: ArtifactToFetch, lease: Lease, log: FetchLog) -> list[_Fetch]:
+    def _plan(self, item: ArtifactToFetch, lease: Lease, log: FetchLog) -> list[WantedFile]:
         manifest, folder = item.manifest, joined(lease.workspace, item.alias)
         incoming = lease.folder / "incoming"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         incoming.mkdir(exist_ok=True)
-        size = _size(sum(entry.size for entry in manifest.files))
+        size = size_of(sum(entry.size for entry in manifest.files))
         log.line(f"Downloading {item.alias} {manifest.version}: {_counted(len(manifest.files))}, {size}")
-        source = self._open_source(manifest.source, item.connection)
+        source = SourceOfThread(lambda: self._open_source(manifest.source, item.connection))
         return [
-            _Fetch(
-                alias=item.alias,
-                source=source,
+            WantedFile(
+                name=f"{item.alias}/{entry.path}",
                 version=manifest.version,
                 entry=entry,
-                part=incoming / f"{item.alias}-{number}.part",
+                open_source=source,
                 target=joined(folder, entry.path),
+                incoming=incoming / f"{item.alias}-{number}",
             )
             for number, entry in enumerate(manifest.files)
         ]
-
-
-class _Fetchers:
-    """A few threads that fetch files; leaving the block stops them at their next piece, without waiting for it."""
-
-    def __init__(self, log: FetchLog, waits: Sequence[float]) -> None:
-        self._log = log
-        self._waits = waits
-        self._threads = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="fetch")
-        self._stop = threading.Event()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def fetch(self, plan: Sequence[_Fetch]) -> None:
-        """Fetch all of them; the first trouble ends it."""
-        tasks = [asyncio.create_task(self._patiently(fetch)) for fetch in plan]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _patiently(self, fetch: _Fetch) -> None:
-        name = f"{fetch.alias}/{fetch.entry.path}"
-        loop = asyncio.get_running_loop()
-        for wait in (*self._waits, None):
-            began = monotonic()
-            try:
-                await loop.run_in_executor(self._threads, _fetch, fetch, self._stop.is_set)
-            except SourceUnreachable as trouble:
-                if wait is None:
-                    raise
-                self._log.line(f"  {name}: {trouble}; again in {wait:.0f} s")
-                await asyncio.sleep(wait)
-            else:
-                self._log.line(f"  {name}  {_size(fetch.entry.size)} in {monotonic() - began:.1f} s")
-                return
-
-
-def _fetch(fetch: _Fetch, is_stopped: Callable[[], bool]) -> None:
-    """Stream one file to its place; it appears there whole, with the pinned bytes, or not at all."""
-    try:
-        _stream(fetch, is_stopped)
-        fetch.target.parent.mkdir(parents=True, exist_ok=True)
-        fetch.part.replace(fetch.target)
-    finally:
-        fetch.part.unlink(missing_ok=True)
-
-
-def _stream(fetch: _Fetch, is_stopped: Callable[[], bool]) -> None:
-    digest, size, entry = hashlib.sha256(), 0, fetch.entry
-    with fetch.part.open("wb") as file:
-        for chunk in fetch.source.stream(fetch.version, entry.locator):
-            if is_stopped():
-                raise DownloadStopped
-            digest.update(chunk)
-            size += len(chunk)
-            if size > entry.size:
-                raise WrongDigest(f"{entry.path}: expected {entry.size} bytes, got more")
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    if size != entry.size:
-        raise WrongDigest(f"{entry.path}: expected {entry.size} bytes, got {size}")
-    if digest.hexdigest() != entry.sha256:
-        raise WrongDigest(f"{entry.path}: expected SHA-256 {entry.sha256}, got {digest.hexdigest()}")
 
 
 def _unpack_all(folder: Path, log: FetchLog) -> None:
@@ -295,14 +217,6 @@ async def _outcome(fetching: "asyncio.Task[None]") -> tuple[StepOutcome, str]:
     except (Refusal, ApiRefused, SourceUnreachable, OSError) as trouble:
         return StepOutcome.EXITED, f"{type(trouble).__name__}: {trouble}"
     return StepOutcome.EXITED, ""
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:  # noqa: PLR2004  decimal units
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def _counted(files: int) -> str:

@@ -13,11 +13,15 @@ from temporalio.client import Client
 from activities.agent_job import AgentJob
 from activities.artifact_source import SourceOpener
 from agent.api_client import AboutAgent, AgentApi, Standing
+from agent.artifact_cache import ArtifactCache
 from agent.capabilities import Capabilities
 from agent.desk import Desk
+from agent.disk_reserve import DiskReserve
 from agent.downloads import ArtifactDownloads
+from agent.file_fetch import FetchStores
 from agent.leases import Leases
 from agent.log_shipper import LogShipper
+from agent.part_files import PartFiles
 from agent.presence import Presence
 from agent.queue_slots import SlotPool
 from agent.queue_workers import QueueWorkers, own_worker
@@ -28,7 +32,7 @@ from domain.ids import agent_queue
 
 _log = structlog.get_logger("slipway.agent")
 _FIRST_ANSWER_WITHIN = 3.0
-_TRASH_IS_EMPTIED_EVERY = 5.0
+_ROOM_IS_MADE_EVERY = 5.0
 
 Connect = Callable[[str], Awaitable[Client]]
 
@@ -50,6 +54,7 @@ class AgentOptions(Frozen):
     environment: tuple[str, ...] = ()
     log_limit: int | None = None
     disk_reserve: int = 0
+    cache_size: int = 0
 
 
 async def run_agent(options: AgentOptions, connect: Connect, open_source: SourceOpener, drain: asyncio.Event) -> None:
@@ -97,8 +102,15 @@ class _Agent:
             log_limit=options.log_limit,
             disk_reserve=options.disk_reserve,
         )
+        reserve = DiskReserve(options.name, str(state.path), options.disk_reserve)
+        self._stores = FetchStores(PartFiles(state.parts), ArtifactCache(state.cache, options.cache_size, reserve))
         self._downloads = ArtifactDownloads(
-            state=state, leases=self._leases, lists=api, shipper=shipper, open_source=open_source
+            state=state,
+            leases=self._leases,
+            lists=api,
+            shipper=shipper,
+            open_source=open_source,
+            stores=self._stores,
         )
         self._desk = Desk(options.name, self._leases, self._pool, self._end_runs)
         self._job = AgentJob(options.name, self._desk, self._steps, self._downloads)
@@ -117,7 +129,7 @@ class _Agent:
             asyncio.create_task(self._ask_tools()),
             asyncio.create_task(self._presence.keep(lambda standing: self._follow(queues, standing, answered))),
             asyncio.create_task(self._desk.end_abandoned()),
-            asyncio.create_task(self._empty_trash()),
+            asyncio.create_task(self._make_room()),
         ]
         # An API that refuses us does so before we touch the queue of the agent that now bears our name; an API that
         # is down must not keep us from the jobs that wait for us.
@@ -171,10 +183,13 @@ class _Agent:
             _log.exception("tools could not be asked for their versions")
         await asyncio.Event().wait()
 
-    async def _empty_trash(self) -> None:
+    async def _make_room(self) -> None:
+        """Free what nobody needs; and the cache gives way before steps have too little room."""
         while True:
             await asyncio.to_thread(self._state.empty_trash)
-            await asyncio.sleep(_TRASH_IS_EMPTIED_EVERY)
+            await asyncio.to_thread(self._stores.parts.drop_old)
+            await asyncio.to_thread(self._stores.cache.make_room, self._options.disk_reserve)
+            await asyncio.sleep(_ROOM_IS_MADE_EVERY)
 
 
 async def _unless(drain: asyncio.Event, work: Coroutine[Any, Any, Client]) -> Client | None:

@@ -35,6 +35,8 @@ class StateFolder:
         self._take_lock()
         self.leases = self._folder("leases")
         self.runs = self._folder("runs")
+        self.parts = self._folder("parts")
+        self.cache = self._folder("cache")
         self._trash = self._folder("trash")
         self.instance_id = self._remembered_instance()
 

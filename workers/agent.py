@@ -47,6 +47,7 @@ def _options(settings: AgentSettings) -> AgentOptions:
         environment=settings.handed_on,
         log_limit=settings.agent_log_limit,
         disk_reserve=settings.agent_disk_reserve,
+        cache_size=settings.agent_cache_size,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes.agent_server import AgentServer, serving
+from fakes.download_world import DownloadWorld
 from pydantic import SecretStr
 
 from activities.agent_job import HoldRequest
@@ -57,3 +58,12 @@ async def api(server: AgentServer) -> AsyncIterator[AgentApi]:
     async with AgentApi(server.url) as client:
         client.sign_in(Credential(name="web-1", pool="default", token=SecretStr("slw_test")))
         yield client
+
+
+@pytest.fixture
+def world(
+    state: StateFolder, leases: Leases, server: AgentServer, api: AgentApi, hold: Callable[..., HoldRequest]
+) -> DownloadWorld:
+    request = hold()
+    leases.add(request)
+    return DownloadWorld(state, leases, server, api, request)

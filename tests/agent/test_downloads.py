@@ -6,108 +6,17 @@ import io
 import os
 import zipfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from fakes.agent_server import AgentServer
-from fakes.served_files import ServedFiles, manifest_of
+from fakes.download_world import RUN, TOKEN, DownloadWorld
 
-from activities.agent_job import CancelStep, DownloadRequest, HoldRequest, LeaseGone, StepEnd, StepOutcome
+from activities.agent_job import CancelStep, LeaseGone, StepOutcome
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable
-from agent.api_client import AgentApi
-from agent.downloads import ArtifactDownloads
-from agent.leases import Leases
-from agent.log_shipper import LogShipper
-from agent.state_folder import StateFolder
-from domain.artifact import FileEntry, PinnedArtifact
 
-RUN = "webshop/41/prod/1/deploy/0/1"
-TOKEN = "jenkins-token-42"
 Eventually = Callable[..., Awaitable[None]]
 
 
-@dataclass
-class World:
-    """One agent that downloads what a server lists and a source serves."""
-
-    state: StateFolder
-    leases: Leases
-    server: AgentServer
-    api: AgentApi
-    hold: HoldRequest
-    source: ServedFiles = field(default_factory=lambda: ServedFiles({}))
-    pins: list[PinnedArtifact] = field(default_factory=list)
-
-    def offer(self, alias: str, files: dict[str, bytes], **changed: object) -> None:
-        """List an artifact of these files; ``changed`` falsifies the entries of all of them."""
-        self.source.files |= {f"{alias}:{path}": content for path, content in files.items()}
-        entries = [
-            FileEntry.model_validate(
-                {
-                    "path": path,
-                    "locator": f"{alias}:{path}",
-                    "size": len(content),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                    **changed,
-                }
-            )
-            for path, content in files.items()
-        ]
-        manifest = manifest_of(entries)
-        self.server.artifacts.setdefault(RUN, []).append(
-            {
-                "alias": alias,
-                "manifest": manifest.model_dump(mode="json"),
-                "connection": {"name": "ci", "kind": "jenkins", "url": "http://ci", "user": "u", "token": TOKEN},
-            }
-        )
-        pin = {"alias": alias, "kind": "URL", "version": "142", "digest": manifest.digest, "manifest_id": "m"}
-        self.pins.append(PinnedArtifact.model_validate({**pin, "file_count": len(files), "size": 0}))
-
-    def request(self, **more: object) -> DownloadRequest:
-        told = {"lease_id": self.hold.lease_id, "run_id": RUN, "artifacts": tuple(self.pins), **more}
-        return DownloadRequest.model_validate(told)
-
-    def downloads(self) -> ArtifactDownloads:
-        shipper = LogShipper(self.api, longest_wait=0.2)
-        return ArtifactDownloads(
-            state=self.state,
-            leases=self.leases,
-            lists=self.api,
-            shipper=shipper,
-            open_source=self.source.open,
-            waits=(0.01, 0.01),
-        )
-
-    async def run(self, **more: object) -> StepEnd:
-        async with asyncio.timeout(20):
-            return await self.downloads().run(self.request(**more))
-
-    @property
-    def work(self) -> Path:
-        lease = self.leases.get(self.hold.lease_id)
-        assert lease is not None
-        return lease.workspace
-
-    def found(self) -> dict[str, bytes]:
-        files = (path for path in self.work.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.work)): path.read_bytes() for path in files}
-
-    def log(self) -> str:
-        return self.server.log(RUN).decode()
-
-
-@pytest.fixture
-def world(
-    state: StateFolder, leases: Leases, server: AgentServer, api: AgentApi, hold: Callable[..., HoldRequest]
-) -> World:
-    request = hold()
-    leases.add(request)
-    return World(state, leases, server, api, request)
-
-
-async def test_every_file_lands_in_the_folder_of_its_alias(world: World) -> None:
+async def test_every_file_lands_in_the_folder_of_its_alias(world: DownloadWorld) -> None:
     """With its bytes; what lay there before is gone, and the log names each file."""
     files = {"app.tar": os.urandom(50_000), "conf/a.yaml": b"a: 1\n", "empty": b""}
     world.offer("web", files)
@@ -123,7 +32,7 @@ async def test_every_file_lands_in_the_folder_of_its_alias(world: World) -> None
     assert all(f"web/{path}" in world.log() for path in files)
 
 
-async def test_other_bytes_are_refused(world: World) -> None:
+async def test_other_bytes_are_refused(world: DownloadWorld) -> None:
     """The file, what was pinned and what came are named; the file is not there."""
     world.offer("web", {"app.tar": b"evil"}, sha256="a" * 64)
     end = await world.run()
@@ -135,7 +44,7 @@ async def test_other_bytes_are_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [3, 100])
-async def test_a_body_of_another_length_is_refused(world: World, size: int) -> None:
+async def test_a_body_of_another_length_is_refused(world: DownloadWorld, size: int) -> None:
     """Too short as well as too long."""
     world.offer("web", {"app.tar": b"0123456789"}, size=size)
     end = await world.run()
@@ -144,7 +53,7 @@ async def test_a_body_of_another_length_is_refused(world: World, size: int) -> N
 
 
 @pytest.mark.parametrize("path", ["../out", "/etc/out", "a/../../out", "a\\b", "a//b", "", ".", "a\0b"])
-async def test_names_that_lead_elsewhere_are_refused(world: World, path: str) -> None:
+async def test_names_that_lead_elsewhere_are_refused(world: DownloadWorld, path: str) -> None:
     """Whatever a manifest says, nothing is written outside of the alias folder."""
     world.offer("web", {path: b"x"})
     end = await world.run()
@@ -152,21 +61,21 @@ async def test_names_that_lead_elsewhere_are_refused(world: World, path: str) ->
     assert {} == world.found()
 
 
-async def test_another_list_of_files_than_the_pinned_one_is_refused(world: World) -> None:
+async def test_another_list_of_files_than_the_pinned_one_is_refused(world: DownloadWorld) -> None:
     """The release's digest decides, not what the server says now."""
     world.offer("web", {"app.tar": b"x"})
     world.pins[0] = world.pins[0].model_copy(update={"digest": "b" * 64})
     assert "WrongDigest: the list of files of web 142 is not the one that was pinned" == (await world.run()).reason
 
 
-async def test_a_list_without_a_pinned_artifact_is_refused(world: World) -> None:
+async def test_a_list_without_a_pinned_artifact_is_refused(world: DownloadWorld) -> None:
     """Nothing may be missing silently."""
     world.offer("web", {"app.tar": b"x"})
     world.server.artifacts.clear()
     assert "WrongDigest: the list of files of web 142 is missing" == (await world.run()).reason
 
 
-async def test_an_unreachable_source_is_tried_again(world: World) -> None:
+async def test_an_unreachable_source_is_tried_again(world: DownloadWorld) -> None:
     """And the log says so."""
     world.offer("web", {"app.tar": b"0123456789"})
     world.source.troubles["web:app.tar"] = [SourceUnreachable("connection reset")]
@@ -176,7 +85,7 @@ async def test_an_unreachable_source_is_tried_again(world: World) -> None:
     assert {"web/app.tar": b"0123456789"} == world.found()
 
 
-async def test_a_source_that_stays_away_fails_the_download(world: World) -> None:
+async def test_a_source_that_stays_away_fails_the_download(world: DownloadWorld) -> None:
     """In words, after as many tries as there are waits, and one."""
     world.offer("web", {"app.tar": b"0123456789"})
     world.source.troubles["web:app.tar"] = [SourceUnreachable("ci does not answer")] * 5
@@ -185,7 +94,7 @@ async def test_a_source_that_stays_away_fails_the_download(world: World) -> None
 
 
 @pytest.mark.parametrize("refusal", [ArtifactNotFound("build 142 is gone"), SourceDenied("401 from ci")])
-async def test_a_refusal_is_not_tried_again(world: World, refusal: Exception) -> None:
+async def test_a_refusal_is_not_tried_again(world: DownloadWorld, refusal: Exception) -> None:
     """The source answered; asking again changes nothing."""
     world.offer("web", {"app.tar": b"0123456789"})
     world.source.troubles["web:app.tar"] = [refusal]
@@ -193,7 +102,7 @@ async def test_a_refusal_is_not_tried_again(world: World, refusal: Exception) ->
     assert 1 == len(world.source.streams)
 
 
-async def test_tokens_do_not_show_in_the_log(world: World) -> None:
+async def test_tokens_do_not_show_in_the_log(world: DownloadWorld) -> None:
     """Should a source quote one in its trouble."""
     world.offer("web", {"app.tar": b"0123456789"})
     world.source.troubles["web:app.tar"] = [SourceDenied(f"bad token {TOKEN}")]
@@ -203,7 +112,7 @@ async def test_tokens_do_not_show_in_the_log(world: World) -> None:
     assert TOKEN == world.source.connections[0].token.get_secret_value()
 
 
-async def test_cancel_ends_it_at_once(world: World, eventually: Eventually) -> None:
+async def test_cancel_ends_it_at_once(world: DownloadWorld, eventually: Eventually) -> None:
     """Also while a file hangs."""
     world.offer("web", {"app.tar": b"0123456789"})
     world.source.held.add("web:app.tar")
@@ -218,7 +127,7 @@ async def test_cancel_ends_it_at_once(world: World, eventually: Eventually) -> N
     assert "The download was canceled.\n" in world.log()
 
 
-async def test_an_interrupted_download_begins_anew(world: World, eventually: Eventually) -> None:
+async def test_an_interrupted_download_begins_anew(world: DownloadWorld, eventually: Eventually) -> None:
     """A new agent empties the folder, fetches all of it, and goes on with the log."""
     world.offer("web", {"app.tar": b"0123456789"})
     world.source.held.add("web:app.tar")
@@ -235,7 +144,7 @@ async def test_an_interrupted_download_begins_anew(world: World, eventually: Eve
     assert end.log_size == len(world.log())
 
 
-async def test_a_download_that_ended_is_told_again(world: World) -> None:
+async def test_a_download_that_ended_is_told_again(world: DownloadWorld) -> None:
     """The completion may have been lost on the way; nothing is fetched a second time."""
     world.offer("web", {"app.tar": b"0123456789"})
     end = await world.run()
@@ -243,7 +152,7 @@ async def test_a_download_that_ended_is_told_again(world: World) -> None:
     assert 1 == len(world.source.streams)
 
 
-async def test_two_requests_are_one_download(world: World) -> None:
+async def test_two_requests_are_one_download(world: DownloadWorld) -> None:
     """The server may hand the task out again while the first attempt is at work."""
     world.offer("web", {"app.tar": b"0123456789"})
     downloads = world.downloads()
@@ -252,7 +161,7 @@ async def test_two_requests_are_one_download(world: World) -> None:
     assert 1 == len(world.source.streams)
 
 
-async def test_archives_are_unpacked_where_asked(world: World) -> None:
+async def test_archives_are_unpacked_where_asked(world: DownloadWorld) -> None:
     """Only of the aliases that say so."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -264,7 +173,7 @@ async def test_archives_are_unpacked_where_asked(world: World) -> None:
     assert {"infra/drop.zip", "web/bin/run.sh", "web/drop.zip"} == world.found().keys()
 
 
-async def test_a_hostile_archive_fails_the_download(world: World) -> None:
+async def test_a_hostile_archive_fails_the_download(world: DownloadWorld) -> None:
     """With the reason as the step's."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -273,7 +182,7 @@ async def test_a_hostile_archive_fails_the_download(world: World) -> None:
     assert (await world.run(unpack=("web",))).reason.startswith("UnsafeArtifact: '../out'")
 
 
-async def test_without_the_lease_nothing_is_fetched(world: World) -> None:
+async def test_without_the_lease_nothing_is_fetched(world: DownloadWorld) -> None:
     """It may have been given up while the request was on its way."""
     with pytest.raises(LeaseGone):
         await world.run(lease_id="another")

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 from activities.artifact_source import ArtifactSource, ResolvedVersion, SourceUnreachable
-from domain.artifact import FileEntry, Manifest
+from domain.artifact import Change, FileEntry, Manifest, VersionOffer
 from domain.connection import Connection
 from domain.pipeline import LatestOf, Source, UrlSource
 
@@ -12,7 +12,10 @@ _CHUNK = 1000
 
 
 class ServedFiles:
-    """``troubles`` meet the next streams of a file, first to last; a stream of ``held`` waits for ``go``."""
+    """``troubles`` meet the next streams of a file, first to last; a stream of ``held`` waits for ``go``.
+
+    ``cuts`` end the next streams of a file after so many bytes; ``starts`` are where the streams began.
+    """
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
@@ -21,6 +24,8 @@ class ServedFiles:
         self.go = threading.Event()
         self.connections: list[Connection | None] = []
         self.streams: list[str] = []
+        self.starts: list[int] = []
+        self.cuts: dict[str, list[int]] = {}
 
     def open(self, source: Source, connection: Connection | None) -> ArtifactSource:
         self.connections.append(connection)
@@ -29,16 +34,27 @@ class ServedFiles:
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
         raise NotImplementedError(version)
 
-    def stream(self, version: str, locator: str) -> Iterator[bytes]:
+    def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
+        raise NotImplementedError(wanted, most)
+
+    def changes(self, since: str, until: str) -> tuple[Change, ...]:
+        raise NotImplementedError(since, until)
+
+    def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
         self.streams.append(locator)
-        content = self.files[locator]
+        self.starts.append(start)
+        content = self.files[locator][start:]
+        if cuts := self.cuts.get(locator):
+            cut = cuts.pop(0)
+            yield content[:cut]
+            raise SourceUnreachable(f"cut off after {cut} bytes")
         yield content[:1]
         if troubles := self.troubles.get(locator):
             raise troubles.pop(0)
         if locator in self.held and not self.go.wait(10):
             raise SourceUnreachable("nobody let it go")
-        for start in range(1, len(content), _CHUNK):
-            yield content[start : start + _CHUNK]
+        for first in range(1, len(content), _CHUNK):
+            yield content[first : first + _CHUNK]
 
 
 def manifest_of(entries: list[FileEntry], version: str = "142") -> Manifest:
