@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeating
 from domain.approval_policy import LinkLevel
+from domain.change_outline import Outline
 from domain.frozen import Frozen
 from domain.refusal import Refusal
 
@@ -56,6 +57,7 @@ class AskApprover(Frozen):
     instructions: str = ""
     description: str = ""
     artifacts: tuple[str, ...] = ()
+    changes: Outline | None = None
     digest: str
     expires_at: datetime
 

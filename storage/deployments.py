@@ -88,12 +88,15 @@ async def step_runs_of_release(session: AsyncSession, release: ReleaseId) -> Seq
 
 
 async def last_good(session: AsyncSession, pipeline: str, stage: str, *, than: DeploymentId) -> DeploymentRow | None:
-    """The newest deployment of this pipeline to that stage that went well, other ``than`` this and what came later."""
+    """The newest deployment of another release of this pipeline to that stage that went well.
+
+    Other ``than`` those of this one's release, and what came later than it.
+    """
     own = await get(session, than)
     earlier = DeploymentRow.finished_at < own.finished_at if own is not None and own.finished_at else true()
     found = await session.scalars(
         select(DeploymentRow)
-        .where(DeploymentRow.id != str(than), earlier)
+        .where(DeploymentRow.release != str(than.release), earlier)
         .join(ReleaseRow, ReleaseRow.id == DeploymentRow.release)
         .where(
             ReleaseRow.pipeline == pipeline,

@@ -285,6 +285,14 @@ class StepFileChunkRow(Table):
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class DeploymentChangesRow(Table):
+    """What a deployment changes in its stage, as it was found when it began; ``content`` is a StageChanges."""
+
+    __tablename__ = "deployment_changes"
+    deployment: Mapped[str] = mapped_column(String(180), primary_key=True)
+    content: Mapped[dict[str, Any]]
+
+
 class ManifestRow(Table):
     """The files of a pinned artifact; the id is the SHA-256 of the stored content."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from activities.agents import Agents
+from activities.changes import Changes
 from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
@@ -17,7 +18,7 @@ WORKFLOWS: list[type] = [ReleaseWorkflow, DeploymentWorkflow, EnvironmentWorkflo
 
 
 def release_activities(
-    records: Records, pinning: Pinning, agents: Agents, notifications: Notifications
+    records: Records, pinning: Pinning, agents: Agents, notifications: Notifications, changes: Changes
 ) -> list[Callable[..., Any]]:
     """What the release worker runs itself; all else runs on agents."""
     queues, clock = EnvironmentQueues(), BusinessClock()
@@ -25,6 +26,7 @@ def release_activities(
         records.record,
         pinning.pin_artifact,
         agents.find_agent,
+        changes.find_changes,
         notifications.ask_approver,
         notifications.tell_unreachable,
         notifications.tell_decision_wanted,

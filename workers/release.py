@@ -15,9 +15,11 @@ from temporalio.worker import Worker
 
 import process_log
 from activities.agents import Agents
+from activities.changes import Changes
 from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
+from activities.source_desk import SourceDesk
 from domain.ids import RELEASE_QUEUE
 from integrations.artifact_sources import open_source
 from integrations.letters import HtmlLetters
@@ -25,6 +27,7 @@ from integrations.temporal import connect, register_search_attributes, tls_of
 from settings import Settings
 from storage.agents import SqlAgentDirectory
 from storage.approvals import SqlApprovalLinks
+from storage.changes import SqlChanges
 from storage.clock import utc_now
 from storage.connections import SqlConnections
 from storage.database import Database
@@ -36,6 +39,7 @@ from storage.sealing import Sealing
 from workers.mail_ways import first_way, second_way
 from workers.registry import WORKFLOWS, release_activities
 from workers.sandbox import shared
+from workflows.options import CHANGES_ASKED_FOR_SECONDS
 
 _log = structlog.get_logger()
 _STOP_WITHIN = timedelta(seconds=10)
@@ -112,11 +116,14 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
         first_way(settings, lambda: SqlOutbox(database, sealing, asyncio.get_running_loop())),
         fallback=second_way(settings),
     )
+    connections = SqlConnections(database, sealing)
+    desk = SourceDesk(open_source, connections, seconds=CHANGES_ASKED_FOR_SECONDS)
     return release_activities(
         Records(SqlRecords(database)),
-        Pinning(open_source, SqlConnections(database, sealing), SqlManifests(database)),
+        Pinning(open_source, connections, SqlManifests(database)),
         Agents(SqlAgentDirectory(database, utc_now)),
         notifications,
+        Changes(desk, SqlChanges(database)),
     )
 
 

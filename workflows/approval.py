@@ -35,6 +35,7 @@ from domain.approval_actions import (
     withdraw,
 )
 from domain.approval_policy import ApprovalPolicy, NobodyAsked
+from domain.change_outline import Outline
 from domain.frozen import Frozen
 from domain.ids import DeploymentId, approval_id
 from domain.person import Requester, spelled
@@ -94,7 +95,10 @@ _SAID_BEFORE = (ReceiptKind.ALREADY_COUNTED, ReceiptKind.ALREADY_DONE)
 
 
 class Approvals:
-    """The approvals of one deployment. ``waits`` gives the facts of a deployment that waits for this sentence."""
+    """The approvals of one deployment. ``waits`` gives the facts of a deployment that waits for this sentence.
+
+    ``outline`` tells those who are asked what the deployment changes, once that is known.
+    """
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class Approvals:
         self._recorder = recorder
         self._stop = stop
         self._waits = waits
+        self.outline: Outline | None = None
         self._open: dict[Moment, Approval] = {}
         self._asking: dict[Moment, Asking] = {}
         self._receipts: dict[tuple[Moment, str, str], Receipt] = {}
@@ -182,7 +187,8 @@ class Approvals:
     ) -> Approval:
         """Ask, wait, and return the decided approval. Asking to stop decides it as canceled."""
         self._open[moment] = carry_over(self._opened(plan, policy), earlier, workflow.now())
-        asking = self._asking[moment] = Asking(moment, plan, self._deployment, self._requester, self._replace)
+        asking = Asking(moment, plan, self._deployment, self._requester, self._replace, self.outline)
+        self._asking[moment] = asking
         recorded: Approval | None = None
         while recorded is None or not recorded.verdict.is_final:
             current = self._settled(moment)

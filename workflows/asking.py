@@ -14,6 +14,7 @@ from domain.approval_actions import escalate, mail_came_back
 from domain.approval_policy import LinkLevel, Order
 from domain.artifact import PinnedArtifact
 from domain.awaiting import able
+from domain.change_outline import Outline
 from domain.duration import render
 from domain.ids import DeploymentId, approval_id
 from domain.person import Requester, is_same_person
@@ -56,12 +57,14 @@ class Asking:
         deployment: DeploymentId,
         requester: Requester,
         replace: Callable[[Moment, Callable[[Approval], Approval]], None],
+        outline: Outline | None = None,
     ) -> None:
         self.plan = plan
         self._moment = moment
         self._deployment = deployment
         self._requester = requester
         self._replace = replace
+        self._outline = outline
         self._places: dict[tuple[str, int], _Place] = {}
         self._unreachable: list[str] = []
 
@@ -240,6 +243,7 @@ class Asking:
             instructions=approval.policy.instructions,
             description=self.plan.description,
             artifacts=tuple(_spell(pin) for pin in self.plan.artifacts),
+            changes=self._outline,
             digest=approval.digest,
             expires_at=approval.expires_at,
         )

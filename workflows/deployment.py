@@ -5,6 +5,7 @@ from datetime import datetime
 from temporalio import workflow
 
 from activities.agent_job import AgentReady
+from activities.changes import Changes, FindChanges
 from activities.records import DeploymentFact, Event, StageFact
 from domain.approval import Moment, Receipt, Verdict, Vote, describe
 from domain.conditions import should_run
@@ -16,6 +17,7 @@ from domain.person import Requester
 from domain.pipeline import Checks
 from domain.release import ReleasePlan, with_change
 from domain.status import RunStatus, StageStatus, deployment_status, worst_run
+from workflows.abandoned import let_go
 from workflows.approval import (
     Approvals,
     CastVote,
@@ -27,6 +29,7 @@ from workflows.approval import (
 )
 from workflows.intervention import DecideIntervention, DecisionQuery, Interventions
 from workflows.job import JobRun
+from workflows.options import CHANGES_RETRY, CHANGES_TIMEOUT, CHANGES_WITHIN
 from workflows.recording import Recorder
 from workflows.stopping import CancelRequest, Stop, to_the_end
 from workflows.telling import Telling
@@ -114,6 +117,7 @@ class DeploymentWorkflow:
     async def _deploy(self) -> DeploymentEnd:
         if self._turn.is_superseded:
             return DeploymentEnd(status=StageStatus.SUPERSEDED, reason="a later release deploys instead")
+        await self._find_changes()
         if self._stop.request is not None:
             return DeploymentEnd(status=StageStatus.CANCELED, reason=str(self._stop.request))
         refused = await self._refused(Moment.BEFORE, self._stage.before)
@@ -130,6 +134,23 @@ class DeploymentWorkflow:
             return DeploymentEnd(status=status, reason=self._why_failed(finished))
         refused = await self._refused(Moment.AFTER, self._stage.after_deployment)
         return refused or DeploymentEnd(status=status)
+
+    async def _find_changes(self) -> None:
+        """What this deployment changes, for those who are asked. Without it, they are asked all the same."""
+        if not self._plan.artifacts or self._stop.is_asked:
+            return
+        finding = workflow.start_activity_method(
+            Changes.find_changes,
+            FindChanges(deployment=str(self._given.id)),
+            schedule_to_close_timeout=CHANGES_WITHIN,
+            start_to_close_timeout=CHANGES_TIMEOUT,
+            retry_policy=CHANGES_RETRY,
+            summary=f"what changes in {self._given.stage}",
+        )
+        let_go(finding)
+        await self._stop.wait(finding.done)
+        if finding.done() and not finding.cancelled() and finding.exception() is None:
+            self._approvals.outline = finding.result()
 
     def _note_request(self) -> None:
         if self._given.is_by_hand:

@@ -24,6 +24,12 @@ PIN_RETRY = RetryPolicy(
     ],
 )
 
+# The sources are asked for 20 seconds; what they have not said by then, nobody waits for.
+CHANGES_ASKED_FOR_SECONDS = 20.0
+CHANGES_TIMEOUT = timedelta(seconds=30)
+CHANGES_WITHIN = timedelta(seconds=60)
+CHANGES_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2)
+
 FIND_AGENT_TIMEOUT = timedelta(seconds=10)
 FIND_AGENT_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=10))
 

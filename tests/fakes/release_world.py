@@ -23,11 +23,13 @@ from activities.agent_job import (
     HoldEnded,
     HoldRequest,
     ReleaseAgent,
+    RunJenkinsJob,
     RunStep,
     StepEnd,
     StepOutcome,
 )
 from activities.agents import AgentSearch
+from activities.changes import FindChanges
 from activities.notifications import AskApprover, MailReport, TellDecisionWanted, TellUnreachable
 from activities.pinning import PinRequest
 from activities.records import (
@@ -45,6 +47,7 @@ from activities.reminding import BusinessClock
 from activities.turns import EnvironmentQueues
 from domain.approval import Action, Approval, Choice, Moment, Receipt, Vote
 from domain.artifact import PinnedArtifact
+from domain.change_outline import Outline
 from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, agent_queue, deployment_of_run
 from domain.intervention import Decision, DecisionReceipt, Remedy
 from domain.matching import DemandSet
@@ -124,6 +127,9 @@ class Surroundings:
         self.slow_artifacts: set[str] = set()
         self.unreachable_artifacts: set[str] = set()
         self.pin_attempts = 0
+        self.changes_asked: list[str] = []
+        self.outline: Outline | None = Outline(since="web-1")
+        self.is_slow_to_find = False
         self.absence: str | None = None
 
     @activity.defn
@@ -141,6 +147,15 @@ class Surroundings:
         return PinnedArtifact(
             alias=request.alias, kind="Jenkins", version=version, digest="d" * 64, manifest_id="m", file_count=1, size=3
         )
+
+    @activity.defn
+    async def find_changes(self, wanted: FindChanges) -> Outline | None:
+        self.changes_asked.append(wanted.deployment)
+        if self.outline is None:
+            raise ApplicationError("the tables are away")
+        while self.is_slow_to_find:
+            await asyncio.sleep(0.02)
+        return self.outline
 
     @activity.defn
     async def find_agent(self, demands: DemandSet) -> AgentSearch:
@@ -169,6 +184,7 @@ class ScriptedAgent:
         self.name = name
         self.runs: list[str] = []
         self.requests: list[RunStep] = []
+        self.builds: list[RunJenkinsJob] = []
         self.told: dict[str, Told] = {}
         self.tries = Counter[str]()
         self.held: list[str] = []
@@ -243,6 +259,20 @@ class ScriptedAgent:
             return _end(StepOutcome.EXITED, int(self.tries[request.script] <= int(argument)))
         return _end(StepOutcome.EXITED, 0).model_copy(update={"told": self.told.get(request.script, Told())})
 
+    @activity.defn
+    async def run_jenkins_job(self, request: RunJenkinsJob) -> StepEnd:
+        """The job's name is the script."""
+        self.runs.append(request.run_id)
+        self.builds.append(request)
+        self.tries[request.job.job] += 1
+        word, _, argument = request.job.job.partition(" ")
+        if word == "hang":
+            return await self._hang(request)
+        if word == "vanish" and self.tries[request.job.job] <= int(argument):
+            return _end(StepOutcome.UNKNOWN, None)
+        fails = word == "flaky" and self.tries[request.job.job] <= int(argument)
+        return _end(StepOutcome.EXITED, int(fails)).model_copy(update={"told": self.told.get(request.job.job, Told())})
+
     async def _give_up(self, request: RunStep | DownloadRequest) -> None:
         """End the hold, and the run only when that has been heard."""
         self._released[request.lease_id].set()
@@ -250,7 +280,7 @@ class ScriptedAgent:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
 
-    async def _hang(self, request: RunStep) -> StepEnd:
+    async def _hang(self, request: RunStep | RunJenkinsJob) -> StepEnd:
         stopped = self._stopped.setdefault(request.run_id, asyncio.Event())
         while not stopped.is_set():
             activity.heartbeat()
@@ -258,7 +288,14 @@ class ScriptedAgent:
         return _end(StepOutcome.CANCELED, 143)
 
     def activities(self) -> list[Any]:
-        return [self.hold_agent, self.release_agent, self.cancel_step, self.download_artifacts, self.run_step]
+        return [
+            self.hold_agent,
+            self.release_agent,
+            self.cancel_step,
+            self.download_artifacts,
+            self.run_step,
+            self.run_jenkins_job,
+        ]
 
 
 async def _for_ever() -> HoldEnded:
@@ -300,6 +337,7 @@ class World:
                     self.tables.record,
                     around.pin_artifact,
                     around.find_agent,
+                    around.find_changes,
                     around.ask_approver,
                     around.tell_unreachable,
                     around.tell_decision_wanted,

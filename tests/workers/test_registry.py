@@ -13,6 +13,7 @@ import activities
 import workflows
 from activities.agent_job import AgentJob
 from activities.agents import Agents
+from activities.changes import Changes
 from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
@@ -53,7 +54,11 @@ def test_every_activity_is_registered_once() -> None:
     """The release worker and the agents together run every activity there is."""
     on_agents = {name for name, m in inspect.getmembers(AgentJob) if hasattr(m, "__temporal_activity_definition")}
     release_worker = release_activities(
-        Records(Nothing()), Pinning(Nothing(), Nothing(), Nothing()), Agents(Nothing()), Notifications(*[Nothing()] * 4)
+        Records(Nothing()),
+        Pinning(Nothing(), Nothing(), Nothing()),
+        Agents(Nothing()),
+        Notifications(*[Nothing()] * 4),
+        Changes(Nothing(), Nothing()),
     )
     on_release_worker = [method.__name__ for method in release_worker]
     assert len(on_release_worker) == len(set(on_release_worker))

@@ -3,6 +3,10 @@
 Revision 0009, after 0008.
 """
 
+import sqlalchemy as sa
+from alembic import op
+
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -10,8 +14,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "deployment_changes",
+        sa.Column("deployment", sa.String(length=180), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("deployment", name=op.f("pk_deployment_changes")),
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("deployment_changes")
