@@ -1,4 +1,4 @@
-"""What runs on an agent: hold it for a job, download the artifacts, run the steps, let it go.
+"""What runs on an agent: hold it for a job, download the artifacts, run the steps or have Jenkins do it, let it go.
 
 ``hold_agent`` is dispatched to the task queue of a demand set, everything else to the agent's own queue. All of them
 are safe to run again: a lease that is held is re-taken, a step that was started is joined and never started twice.
@@ -21,7 +21,7 @@ from domain.artifact import PinnedArtifact
 from domain.frozen import Frozen
 from domain.ids import agent_queue
 from domain.outputs import Room, Told
-from domain.pipeline import Shell
+from domain.pipeline import JenkinsJob, Shell
 from domain.refusal import Kind, Refusal
 
 _T = TypeVar("_T")
@@ -85,8 +85,25 @@ class RunStep(Frozen):
     masks_of_job: bool = False
 
 
+class RunJenkinsJob(Frozen):
+    """Have Jenkins build a job once, and follow the build to its end.
+
+    ``environment`` and ``secrets`` (environment names, and where their values are) are what ``job.parameters`` may
+    name. With ``masks_of_job`` it is begun only once it is known what earlier steps of the job keep secret.
+    """
+
+    lease_id: str
+    run_id: str
+    title: str
+    job: JenkinsJob
+    timeout: timedelta
+    environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    masks_of_job: bool = False
+
+
 class CancelStep(Frozen):
-    """Kill the process tree of a running step."""
+    """Kill the process tree of a running step, or stop the build that it runs."""
 
     lease_id: str
     run_id: str
@@ -183,6 +200,18 @@ class Downloads(Protocol):
     async def cancel(self, request: CancelStep) -> None: ...
 
 
+class JenkinsRuns(Protocol):
+    """Builds of Jenkins that are steps, each started at most once."""
+
+    async def run(self, request: RunJenkinsJob) -> StepEnd:
+        """See to it that the build has run, and that the server has its whole log. Raises LeaseGone."""
+        ...
+
+    async def cancel(self, request: CancelStep) -> None:
+        """Make the build end, whether it waits, runs, or was yet to be asked for."""
+        ...
+
+
 _BEAT_SECONDS = 2.0
 _BUSY_FOR = timedelta(seconds=0.2)
 
@@ -190,11 +219,12 @@ _BUSY_FOR = timedelta(seconds=0.2)
 class AgentJob:
     """Runs on an agent. Safe to run twice: leases are re-taken and runs are joined."""
 
-    def __init__(self, agent: str, desk: LeaseDesk, steps: StepRuns, downloads: Downloads) -> None:
+    def __init__(self, agent: str, desk: LeaseDesk, steps: StepRuns, downloads: Downloads, builds: JenkinsRuns) -> None:
         self._agent = agent
         self._desk = desk
         self._steps = steps
         self._downloads = downloads
+        self._builds = builds
 
     @activity.defn
     async def hold_agent(self, request: HoldRequest) -> HoldEnded:
@@ -227,8 +257,16 @@ class AgentJob:
             return await _ended(self._steps.run(request), lambda: self._steps.cancel(cancel))
 
     @activity.defn
+    async def run_jenkins_job(self, request: RunJenkinsJob) -> StepEnd:
+        cancel = CancelStep(lease_id=request.lease_id, run_id=request.run_id)
+        async with heartbeating():
+            return await _ended(self._builds.run(request), lambda: self._builds.cancel(cancel))
+
+    @activity.defn
     async def cancel_step(self, request: CancelStep) -> None:
         await self._downloads.cancel(request)
+        if self._builds:
+            await self._builds.cancel(request)
         await self._steps.cancel(request)
 
     def _take(self, request: HoldRequest) -> int:

@@ -18,6 +18,7 @@ def pipeline_schema() -> Schema:
     """The schema as served under ``ADDRESS``. It knows no rules between places of the file: names, cycles."""
     schema = Pipeline.model_json_schema(mode="validation", by_alias=True, schema_generator=_AsWritten)
     schema["$defs"]["Artifact"]["oneOf"] = [_has(source) for source in _SOURCES]
+    schema["$defs"]["Step"]["oneOf"] = [_has("run", "string"), _has("jenkins")]
     return {"$schema": _DIALECT, "$id": ADDRESS, **_closed(schema)}
 
 
@@ -28,8 +29,8 @@ class _AsWritten(GenerateJsonSchema):
         return duration.render(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
-def _has(source: str) -> Schema:
-    return {"required": [source], "properties": {source: {"type": "object"}}}
+def _has(key: str, kind: str = "object") -> Schema:
+    return {"required": [key], "properties": {key: {"type": kind}}}
 
 
 def _closed(schema: Any) -> Any:

@@ -33,6 +33,7 @@ REPOSITORY_PATTERN = r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$"
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_NAME_PATTERN)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_NAME_PATTERN)]
 StepId = Annotated[str, StringConstraints(pattern=STEP_ID_PATTERN)]
+ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Demand = Annotated[str, StringConstraints(pattern=DEMAND_PATTERN)]
 
 _LONGEST_TITLE = 60
@@ -213,6 +214,19 @@ class Shell(StrEnum):
     PYTHON = "python"
 
 
+class JenkinsJob(Frozen):
+    """A job that Jenkins runs. Parameters may name what the step finds, as $(ARTIFACT_WEB_VERSION)."""
+
+    server: Slug = Field(description="Name of the Jenkins connection.")
+    job: str = Field(min_length=1, description="Path of the job, folders and branch included: team/webshop/tests.")
+    parameters: dict[ParameterName, Text] = Field(
+        default_factory=dict, description="Parameters of the build. $(NAME) is filled in."
+    )
+    accept_unstable: StrictBool = Field(
+        default=False, description="An unstable build makes the step partially succeeded instead of failed."
+    )
+
+
 class OnFailure(StrEnum):
     """What becomes of a step that has failed for good."""
 
@@ -221,9 +235,12 @@ class OnFailure(StrEnum):
 
 
 class Step(Frozen):
-    """One command on the agent."""
+    """A script on the agent, or a job of Jenkins. Exactly one of both is given."""
 
-    run: str = Field(min_length=1, description="The script, run by the shell in the job's workspace.")
+    run: str | None = Field(
+        default=None, min_length=1, description="The script, run by the shell in the job's workspace."
+    )
+    jenkins: JenkinsJob | None = Field(default=None, description="The Jenkins job to run and follow.")
     id: StepId | None = Field(
         default=None,
         description="Unique in its job: its outputs are found as <ID>_<NAME>, in later jobs <JOB>_<ID>_<NAME>.",
@@ -256,8 +273,9 @@ class Step(Frozen):
 
     @property
     def title(self) -> str:
-        """The name, or the first line of the script, cut to a readable length."""
-        first = next((line.strip() for line in self.run.splitlines() if line.strip()), "")
+        """The name, or the first line of the script, or the Jenkins job, cut to a readable length."""
+        what = f"Jenkins job {self.jenkins.job}" if self.jenkins else self.run or ""
+        first = next((line.strip() for line in what.splitlines() if line.strip()), "")
         return self.name or (first if len(first) <= _LONGEST_TITLE else first[: _LONGEST_TITLE - 1] + "…")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from domain.approval_policy import ApprovalPolicy
 from domain.duration import render
 from domain.frozen import Frozen
+from domain.jenkins_parameters import RUN_PARAMETER
 from domain.outputs import environment_spelling, names_of_secrets
 from domain.pipeline import Job, Pipeline, SecretVariable, Stage, Step
 from domain.stage_graph import dependency_cycle
@@ -87,6 +88,10 @@ def _job(pipeline: Pipeline, stage: Stage, job: Job, path: Path) -> Iterator[Bro
 
 
 def _step(step: Step, secrets: Collection[str], path: Path) -> Iterator[BrokenRule]:
+    if (step.run is None) == (step.jenkins is None):
+        yield BrokenRule(path=path, message="name exactly one of run, a script, and jenkins, a job of Jenkins")
+    elif step.jenkins is not None:
+        yield from _step_of_jenkins(step, path)
     for index, name in enumerate(step.secrets):
         if name not in secrets and environment_spelling(name) not in secrets:
             text = f"there is no secret variable {name}"
@@ -95,6 +100,17 @@ def _step(step: Step, secrets: Collection[str], path: Path) -> Iterator[BrokenRu
         yield BrokenRule(
             path=(*path, "working_directory"), message="must stay below the workspace: no / in front, no .."
         )
+
+
+def _step_of_jenkins(step: Step, path: Path) -> Iterator[BrokenRule]:
+    for key in ("shell", "environment", "secret_outputs", "working_directory"):
+        if getattr(step, key) != Step.model_fields[key].get_default(call_default_factory=True):
+            text = "is for scripts (run); a Jenkins job is told what it needs by its parameters"
+            yield BrokenRule(path=(*path, key), message=text)
+    assert step.jenkins is not None, "asked only for such steps"
+    if RUN_PARAMETER in step.jenkins.parameters:
+        where = (*path, "jenkins", "parameters", RUN_PARAMETER)
+        yield BrokenRule(path=where, message="is set by Slipway, so that no build is started twice")
 
 
 def _repeated(kind: str, names: list[str], path: Path) -> Iterator[BrokenRule]:

@@ -6,18 +6,27 @@ people are asked, or it starts anew on another agent, which then holds it under 
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from activities.agent_job import AgentJob, AgentReady, DownloadRequest, RunStep, StepEnd, StepOutcome
+from activities.agent_job import (
+    AgentJob,
+    AgentReady,
+    DownloadRequest,
+    RunJenkinsJob,
+    RunStep,
+    StepEnd,
+    StepOutcome,
+)
 from activities.agents import Agents, AgentSearch
 from activities.records import Event, JobFact, NameFact, StepFact
 from domain.clock_skew import between
 from domain.conditions import should_run
 from domain.ids import DeploymentId, job_id, step_run_id
 from domain.intervention import Cause, Intervention, Remedy
-from domain.job_variables import JobVariables
+from domain.job_variables import Found, JobVariables
 from domain.matching import DemandSet
 from domain.outputs import Outputs, Told, run_status
 from domain.pipeline import AgentLost, Job, OnFailure, Stage, Step
@@ -313,30 +322,41 @@ class JobRun:
         names = {"secrets": found.stored, "secret_outputs": found.set_by_steps}
         fact = self._next_try(number, step.title).model_copy(update=names)
         await self._started(fact)
-        running = workflow.start_activity_method(
-            AgentJob.run_step,
-            RunStep(
-                lease_id=self._lease.lease_id,
-                run_id=fact.run_id,
-                title=step.title,
-                script=step.run,
-                shell=step.shell,
-                timeout=step.timeout,
-                working_directory=step.working_directory,
-                environment=found.environment,
-                secrets=found.secrets,
-                paths=found.paths,
-                room=found.room,
-                masks_of_job=found.masks_of_job,
-            ),
-            task_queue=self._lease.queue,
-            activity_id=f"{self._job.job}-{number}-try-{fact.try_number}",
-            start_to_close_timeout=step.timeout + STEP_SLACK,
-            heartbeat_timeout=STEP_HEARTBEAT,
-            retry_policy=STEP_RETRY,
-            summary=f"{step.title} on {self._lease.agent}"[:200],
-        )
+        running = self._running(fact, step, found)
         return await self._outcome(fact, running, step.timeout + STEP_SLACK)
+
+    def _running(self, fact: StepFact, step: Step, found: Found) -> workflow.ActivityHandle[StepEnd]:
+        """The run, begun on the agent: of a script, or of a Jenkins job."""
+        known: dict[str, Any] = {
+            "lease_id": self._lease.lease_id,
+            "run_id": fact.run_id,
+            "title": step.title,
+            "timeout": step.timeout,
+            "environment": found.environment,
+            "secrets": found.secrets,
+            "masks_of_job": found.masks_of_job,
+        }
+        options: dict[str, Any] = {
+            "task_queue": self._lease.queue,
+            "activity_id": f"{self._job.job}-{fact.step}-try-{fact.try_number}",
+            "start_to_close_timeout": step.timeout + STEP_SLACK,
+            "heartbeat_timeout": STEP_HEARTBEAT,
+            "retry_policy": STEP_RETRY,
+        }
+        if step.jenkins is not None:
+            summary = f"{step.title}: {step.jenkins.job} at {step.jenkins.server}, followed on {self._lease.agent}"
+            request = RunJenkinsJob(job=step.jenkins, **known)
+            return workflow.start_activity_method(AgentJob.run_jenkins_job, request, summary=summary[:200], **options)
+        script = RunStep(
+            script=step.run or "",
+            shell=step.shell,
+            working_directory=step.working_directory,
+            paths=found.paths,
+            room=found.room,
+            **known,
+        )
+        summary = f"{step.title} on {self._lease.agent}"
+        return workflow.start_activity_method(AgentJob.run_step, script, summary=summary[:200], **options)
 
     async def _outcome(self, fact: StepFact, running: workflow.ActivityHandle[StepEnd], at_most: timedelta) -> StepFact:
         """Wait for a run to end, or end it: because the agent is lost, the job's time is up, or a stop is asked."""

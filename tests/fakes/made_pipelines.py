@@ -18,6 +18,7 @@ from domain.pipeline import (
     DirectorySource,
     Environment,
     EnvironmentQueue,
+    JenkinsJob,
     JenkinsSource,
     Job,
     LatestOf,
@@ -109,18 +110,31 @@ def policies(draw: st.DrawFn) -> ApprovalPolicy:
 checks = st.builds(Checks, approval=st.none() | policies())
 
 
+_builds = st.builds(
+    JenkinsJob,
+    server=slugs,
+    job=some_texts,
+    parameters=st.dictionaries(some_texts, texts, max_size=2),
+    accept_unstable=st.booleans(),
+)
+
+
 @st.composite
 def _steps(draw: st.DrawFn, secrets: list[str]) -> Step:
+    build = draw(st.none() | _builds)
+    of_script = {
+        "run": draw(some_texts),
+        "shell": draw(st.sampled_from(Shell)),
+        "environment": draw(st.dictionaries(names.filter(lambda name: "." not in name), texts, max_size=2)),
+    }
     return Step(
-        run=draw(some_texts),
+        **({"jenkins": build} if build else of_script),
         name=draw(st.none() | texts),
-        shell=draw(st.sampled_from(Shell)),
         enabled=draw(st.booleans()),
         timeout=draw(durations),
         retries=draw(st.integers(0, 10)),
         condition=draw(st.sampled_from(Condition)),
         continue_on_error=draw(st.booleans()),
-        environment=draw(st.dictionaries(names.filter(lambda name: "." not in name), texts, max_size=2)),
         secrets=tuple(draw(st.lists(st.sampled_from(secrets), max_size=2))) if secrets else (),
     )
 
