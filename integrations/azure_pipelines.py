@@ -4,19 +4,16 @@ Azure packs that zip anew for every download, so its bytes never repeat; the fil
 the zip of a build at most once and keeps it in a nameless temporary file.
 """
 
-import base64
 import stat
 import tempfile
 import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import IO, TypeVar
-from urllib.parse import quote, urlencode
+from typing import IO
+from urllib.parse import quote
 
 import httpx2
-from pydantic import Field, ValidationError
 
 from activities.artifact_source import (
     ArtifactNotFound,
@@ -25,63 +22,33 @@ from activities.artifact_source import (
     SourceUnreachable,
     UnsafeArtifact,
 )
+from domain.artifact import Change, VersionOffer
 from domain.connection import Connection
-from domain.frozen import Frozen
 from domain.pipeline import AzurePipelinesSource, LatestOf
 from integrations.allowance import CHUNK, Allowance, Limits
-from integrations.http_download import Headers, body, new_client, opened, origin
+from integrations.azure_documents import (
+    ChangeDocument,
+    ChangesDocument,
+    DefinitionDocument,
+    DefinitionsDocument,
+    PublishedDocument,
+    RunDocument,
+    RunsDocument,
+    date_of,
+)
+from integrations.azure_server import AzureServer
+from integrations.http_download import body, opened, skipping
 from integrations.safe_path import safe_path
 
 LATEST = "latest"
-_API_VERSION = "6.0"  # the newest that Azure DevOps Server 2020 knows too
-_LARGEST_ANSWER = 64 << 20
 _MOST_FILES = 100_000
+_MOST_RUNS_BETWEEN = 1000
+_MOST_CHANGES = 1000
+_CHANGES_VERSION = "6.0-preview.2"  # still a preview in 7.1
+_GOOD = "succeeded,partiallySucceeded"
+_STABLE = "succeeded"
 _CONTAINER = "Container"
 _PIPELINE_ARTIFACT = "PipelineArtifact"
-
-
-class _Definition(Frozen):
-    id: int
-    name: str
-    path: str = ""
-
-
-class _Definitions(Frozen):
-    value: tuple[_Definition, ...]
-
-
-class _Run(Frozen):
-    """One run of a pipeline. Dates have up to seven digits of a second, of which six are kept."""
-
-    id: int
-    status: str
-    build_number: str = Field(alias="buildNumber", default="")
-    branch: str | None = Field(alias="sourceBranch", default=None)
-    commit: str | None = Field(alias="sourceVersion", default=None)
-    finished: str | None = Field(alias="finishTime", default=None)
-    definition: _Definition
-
-    @property
-    def finished_at(self) -> datetime | None:
-        whole, _, fraction = (self.finished or "").rstrip("Z").partition(".")
-        return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}+00:00") if whole else None
-
-
-class _Runs(Frozen):
-    value: tuple[_Run, ...]
-
-
-class _Resource(Frozen):
-    type: str
-    download_url: str | None = Field(alias="downloadUrl", default=None)
-
-
-class _PublishedArtifact(Frozen):
-    name: str
-    resource: _Resource
-
-
-Answer = TypeVar("Answer", bound=Frozen)
 
 
 class AzureArtifacts:
@@ -89,12 +56,10 @@ class AzureArtifacts:
 
     def __init__(self, source: AzurePipelinesSource, connection: Connection, limits: Limits) -> None:
         self._source = source
-        self._connection = connection
         self._limits = limits
-        self._project = f"{connection.url.rstrip('/')}/{quote(source.project, safe='')}"
-        self._client = new_client(connection.ca)
+        self._server = AzureServer(connection, source.project, limits.seconds)
         self._zips: dict[str, IO[bytes]] = {}
-        self.close = weakref.finalize(self, _close_all, self._client, self._zips)
+        self.close = weakref.finalize(self, _close_all, self._server.client, self._zips)
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
         run = self._run(version)
@@ -103,94 +68,118 @@ class AzureArtifacts:
         return ResolvedVersion(
             version=str(run.id),
             files=files,
-            branch=run.branch and run.branch.removeprefix("refs/heads/"),
+            branch=run.branch,
             commit=run.commit,
+            author=run.author,
             built_at=run.finished_at,
-            url=f"{self._project}/_build/results?buildId={run.id}",
+            url=self._page(run),
         )
 
-    def stream(self, version: str, locator: str) -> Iterator[bytes]:
+    def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
         allowance = Allowance(self._limits, locator)
         with _read(self._zip(version), self._what(version)) as packed:
             if locator not in packed.namelist():
                 raise ArtifactNotFound(f"{self._what(version)} has no file {locator}")
-            yield from allowance.over(_unpacked(packed, locator))
+            yield from skipping(start, allowance.over(_unpacked(packed, locator)), locator)
+
+    def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
+        return tuple(
+            VersionOffer(
+                version=str(run.id),
+                label=run.number,
+                branch=run.branch,
+                commit=run.commit,
+                author=run.author,
+                built_at=run.finished_at,
+                url=self._page(run),
+                tags=run.tags,
+            )
+            for run in self._good_runs(self._pipeline(), wanted, most)
+        )
+
+    def changes(self, since: str, until: str) -> tuple[Change, ...]:
+        """Azure tells the commits between two runs, but not with which run each came: that is found by their heads."""
+        pipeline = self._pipeline()
+        first, last = self._named_run(pipeline, since), self._named_run(pipeline, until)
+        if first.id >= last.id:
+            return ()
+        asked = {
+            "fromBuildId": str(first.id),
+            "toBuildId": str(last.id),
+            "$top": str(_MOST_CHANGES),
+            "api-version": _CHANGES_VERSION,
+        }
+        what = f"the changes between run {since} and run {until} of {pipeline.name}"
+        found = self._server.get("changes", asked, ChangesDocument, what).value
+        return tuple(_with_their_runs(found, last, self._runs_between(pipeline, first, last)))
+
+    def _runs_between(self, pipeline: DefinitionDocument, first: RunDocument, last: RunDocument) -> list[RunDocument]:
+        query = {"statusFilter": "completed", "queryOrder": "finishTimeDescending"} | (
+            {"branchName": last.ref} if last.ref else {}
+        )
+        runs = self._runs(pipeline, {**query, "$top": str(_MOST_RUNS_BETWEEN)})
+        return [run for run in runs if first.id < run.id < last.id]
+
+    def _page(self, run: RunDocument) -> str:
+        return f"{self._server.project}/_build/results?buildId={run.id}"
 
     def _what(self, run: str) -> str:
         return f"the artifact {self._source.artifact} of run {run} of {self._source.pipeline}"
 
-    def _run(self, version: str | LatestOf) -> _Run:
+    def _run(self, version: str | LatestOf) -> RunDocument:
         """The one run that is meant; raises ArtifactNotFound in words."""
         pipeline = self._pipeline()
         if isinstance(version, str) and version != LATEST:
-            return self._named_run(pipeline, version)
+            return _completed(self._named_run(pipeline, version))
         wanted = version if isinstance(version, LatestOf) else LatestOf()
-        query = {"statusFilter": "completed", "resultFilter": "succeeded", "queryOrder": "finishTimeDescending"}
-        if wanted.branch is not None:
-            query["branchName"] = wanted.branch if wanted.branch.startswith("refs/") else f"refs/heads/{wanted.branch}"
-        if wanted.tags:
-            query["tagFilters"] = ",".join(wanted.tags)
-        found = self._runs(pipeline, query)
+        found = self._good_runs(pipeline, wanted, 1)
         if not found:
             raise ArtifactNotFound(f"no run of {pipeline.name} has succeeded{_condition(wanted)}")
         return found[0]
 
-    def _named_run(self, pipeline: _Definition, version: str) -> _Run:
+    def _good_runs(self, pipeline: DefinitionDocument, wanted: LatestOf, most: int) -> tuple[RunDocument, ...]:
+        """As with Jenkins, whose builds may be unstable: what succeeded in part is good, but not stable."""
+        good = _STABLE if wanted.stable else _GOOD
+        query = {"statusFilter": "completed", "resultFilter": good, "queryOrder": "finishTimeDescending"}
+        if wanted.branch is not None:
+            query["branchName"] = wanted.branch if wanted.branch.startswith("refs/") else f"refs/heads/{wanted.branch}"
+        if wanted.tags:
+            query["tagFilters"] = ",".join(wanted.tags)
+        return self._runs(pipeline, {**query, "$top": str(most)})
+
+    def _named_run(self, pipeline: DefinitionDocument, version: str) -> RunDocument:
         """By the run's id, which is what is pinned, or by the number that people see."""
         if version.isascii() and version.isdecimal():
             try:
-                run = self._get(f"builds/{version}", {}, _Run, f"run {version}")
+                run = self._server.get(f"builds/{version}", {}, RunDocument, f"run {version}")
             except ArtifactNotFound:
                 run = None
             if run is not None and run.definition.id == pipeline.id:
-                return _completed(run)
+                return run
         found = self._runs(pipeline, {"buildNumber": version})
         if not found:
             raise ArtifactNotFound(f"{pipeline.name} has no run {version}")
-        return _completed(found[0])
+        return found[0]
 
-    def _runs(self, pipeline: _Definition, query: Mapping[str, str]) -> tuple[_Run, ...]:
+    def _runs(self, pipeline: DefinitionDocument, query: Mapping[str, str]) -> tuple[RunDocument, ...]:
         asked = {"definitions": str(pipeline.id), "$top": "1", **query}
-        return self._get("builds", asked, _Runs, f"the runs of {pipeline.name}").value
+        return self._server.get("builds", asked, RunsDocument, f"the runs of {pipeline.name}").value
 
-    def _pipeline(self) -> _Definition:
+    def _pipeline(self) -> DefinitionDocument:
         """By name (``folder/name`` where the name alone is not unique) or by id."""
         wanted = self._source.pipeline
         if wanted.isascii() and wanted.isdecimal():
-            return self._get(f"definitions/{wanted}", {}, _Definition, f"pipeline {wanted}")
+            return self._server.get(f"definitions/{wanted}", {}, DefinitionDocument, f"pipeline {wanted}")
         folder, _, name = wanted.replace("\\", "/").rpartition("/")
         what = f"the project {self._source.project}"
-        found = self._get("definitions", {"name": name}, _Definitions, what).value
-        fitting = [one for one in found if one.name.casefold() == name.casefold() and _is_in(one, folder)]
+        found = self._server.get("definitions", {"name": name}, DefinitionsDocument, what).value
+        fitting = [one for one in found if one.name.casefold() == name.casefold() and one.is_in(folder)]
         if not fitting:
             raise ArtifactNotFound(f"{what} has no pipeline {wanted}")
         if len(fitting) > 1:
             places = ", ".join(f"{one.path} (id {one.id})" for one in fitting)
             raise ArtifactNotFound(f"{what} has more than one pipeline {wanted}: {places}; name its folder, or its id")
         return fitting[0]
-
-    def _get(self, path: str, query: Mapping[str, str], kind: type[Answer], what: str) -> Answer:
-        """A small JSON document of the API."""
-        url = f"{self._project}/_apis/build/{path}?{urlencode({**query, 'api-version': _API_VERSION}, quote_via=quote)}"
-        allowance = Allowance(Limits(self._limits.seconds, _LARGEST_ANSWER), what)
-        with opened(self._client, url, self._headers, what) as answer:
-            text = b"".join(body(answer, allowance, what))
-        try:
-            return kind.model_validate_json(text)
-        except ValidationError as error:
-            raise SourceUnreachable(f"{self._connection.name} does not answer as Azure DevOps does") from error
-
-    def _headers(self, url: str) -> Headers:
-        """The token goes to the connection's own host and nowhere else, whatever an answer says."""
-        if origin(url) != origin(self._connection.url):
-            return {}
-        # Otherwise who is not known is sent to a page to sign in, which is no error to a program.
-        headers = {"X-TFS-FedAuthRedirect": "Suppress"}
-        token = self._connection.token.get_secret_value()
-        if token:
-            basic = base64.b64encode(f"{self._connection.user}:{token}".encode()).decode()
-            headers["Authorization"] = f"Basic {basic}"
-        return headers
 
     def _zip(self, run: str) -> IO[bytes]:
         """The artifact as it was downloaded, once for this opened source."""
@@ -203,7 +192,7 @@ class AzureArtifacts:
         allowance = Allowance(self._limits, what)
         content = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as this source
         try:
-            with opened(self._client, self._download_url(run, what), self._headers, what) as answer:
+            with opened(self._server.client, self._download_url(run, what), self._server.headers, what) as answer:
                 for chunk in body(answer, allowance, what):
                     content.write(chunk)
             _read(content, what).close()
@@ -215,10 +204,9 @@ class AzureArtifacts:
     def _download_url(self, run: str, what: str) -> str:
         """A Container's address is composed here; a PipelineArtifact's is known to Azure only, and on another host."""
         where = f"builds/{quote(run, safe='')}/artifacts"
-        published = self._get(where, {"artifactName": self._source.artifact}, _PublishedArtifact, what).resource
+        published = self._server.get(where, {"artifactName": self._source.artifact}, PublishedDocument, what).resource
         if published.type == _CONTAINER:
-            asked = {"artifactName": self._source.artifact, "api-version": _API_VERSION, "$format": "zip"}
-            return f"{self._project}/_apis/build/{where}?{urlencode(asked, quote_via=quote)}"
+            return self._server.url(where, {"artifactName": self._source.artifact, "$format": "zip"})
         if published.type != _PIPELINE_ARTIFACT or published.download_url is None:
             raise ArtifactNotFound(f"{what} is of the type {published.type}, which cannot be downloaded")
         return published.download_url
@@ -247,18 +235,32 @@ def _close_all(client: httpx2.Client, files: dict[str, IO[bytes]]) -> None:
         file.close()
 
 
-def _is_in(definition: _Definition, folder: str) -> bool:
-    return not folder or definition.path.replace("\\", "/").strip("/").casefold() == folder.strip("/").casefold()
-
-
 def _condition(wanted: LatestOf) -> str:
     branch = f" on {wanted.branch}" if wanted.branch else ""
     return branch + (f" with the tags {', '.join(wanted.tags)}" if wanted.tags else "")
 
 
-def _completed(run: _Run) -> _Run:
+def _with_their_runs(
+    changes: tuple[ChangeDocument, ...], last: RunDocument, runs: list[RunDocument]
+) -> Iterator[Change]:
+    """From the newest on: each commit that an earlier run was built of begins what came with that run."""
+    heads = {run.commit: run for run in sorted(runs, key=lambda run: run.id, reverse=True)}
+    came_with = last
+    for change in changes:
+        came_with = heads.get(change.id, came_with)
+        yield Change(
+            version=str(came_with.id),
+            commit=change.id,
+            message=change.message or "",
+            author=change.person.name if change.person else None,
+            at=date_of(change.timestamp),
+            url=change.page,
+        )
+
+
+def _completed(run: RunDocument) -> RunDocument:
     if run.status != "completed":
-        raise ArtifactNotFound(f"run {run.id} ({run.build_number}) has not completed")
+        raise ArtifactNotFound(f"run {run.id} ({run.number}) has not completed")
     return run
 
 

@@ -12,7 +12,9 @@ from activities.artifact_source import (
     SourceDenied,
     SourceUnreachable,
     UnsafeArtifact,
+    WrongDigest,
 )
+from domain.artifact import Change, VersionOffer
 from domain.pipeline import DirectorySource, LatestOf
 from integrations.allowance import CHUNK, Allowance, Limits
 from integrations.path_patterns import chosen
@@ -36,12 +38,15 @@ class DirectoryArtifact:
         offers = tuple(FileOffer(path=path, locator=path, size=self._inside(path).stat().st_size) for path in paths)
         return ResolvedVersion(version=version, files=offers)
 
-    def stream(self, version: str, locator: str) -> Iterator[bytes]:  # noqa: ARG002  there is only one
+    def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:  # noqa: ARG002  there is only one
         file = self._inside(locator)
         allowance = Allowance(self._limits, str(file))
         try:
             with file.open("rb") as content:
                 size = os.fstat(content.fileno()).st_size
+                if start > size:
+                    raise WrongDigest(f"{file} is shorter than the {start} bytes that were read before")
+                content.seek(start)
                 yield from allowance.over(iter(lambda: content.read(CHUNK), b""))
                 if content.tell() != size:
                     raise SourceUnreachable(f"{file} changed while it was read")
@@ -51,6 +56,12 @@ class DirectoryArtifact:
             raise SourceDenied(f"this process may not read {file}") from error
         except OSError as error:
             raise SourceUnreachable(f"{file} cannot be read: {error.strerror}") from error
+
+    def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:  # noqa: ARG002  there is nothing to list
+        return ()
+
+    def changes(self, since: str, until: str) -> tuple[Change, ...]:  # noqa: ARG002  a directory knows of none
+        return ()
 
     def _paths(self) -> Iterator[str]:
         """Plain files, links to files included; a linked folder is not entered, and pipes and devices are no files."""

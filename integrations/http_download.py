@@ -1,22 +1,42 @@
 """Plain HTTP for artifacts: redirects by hand, credentials only where they belong, bodies whole or an error."""
 
+import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact
+from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact, WrongDigest
 from integrations.allowance import Allowance
 
 _MOST_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=5)
 _DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 Headers = dict[str, str]
 HeadersFor = Callable[[str], Headers]
+
+
+class Part(NamedTuple):
+    """What is asked for: the bytes from ``start`` on, of the file that had this validator (ETag or date) before."""
+
+    start: int = 0
+    validator: str | None = None
+
+    @property
+    def headers(self) -> Headers:
+        if not self.start:
+            return {}
+        unchanged = {} if self.validator is None else {"If-Range": self.validator}
+        return {"Range": f"bytes={self.start}-", **unchanged}
+
+
+_WHOLE = Part()
 
 
 def origin(url: str) -> tuple[str, str]:
@@ -35,15 +55,17 @@ def new_client(authorities: str | None = None) -> httpx2.Client:
 
 
 @contextmanager
-def opened(client: httpx2.Client, url: str, headers_for: HeadersFor, what: str) -> Iterator[httpx2.Response]:
+def opened(
+    client: httpx2.Client, url: str, headers_for: HeadersFor, what: str, part: Part = _WHOLE
+) -> Iterator[httpx2.Response]:
     """The answer to GET, its body not read yet; ``headers_for`` is asked again for every redirect.
 
     Raises ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact.
     """
     try:
-        answer = _follow(client, url, headers_for, what)
+        answer = _follow(client, url, lambda target: {**headers_for(target), **part.headers}, what)
         try:
-            _check(answer, what)
+            _check(answer, part, what)
             yield answer
         finally:
             answer.close()
@@ -72,13 +94,15 @@ def _next(url: str, location: str, what: str) -> str:
     return target
 
 
-def _check(answer: httpx2.Response, what: str) -> None:
-    if answer.status_code in _DENIED:
-        raise SourceDenied(f"{answer.url.host} does not let us have {what} (status {answer.status_code})")
-    if answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+def _check(answer: httpx2.Response, part: Part, what: str) -> None:
+    status = answer.status_code
+    if status in _DENIED:
+        raise SourceDenied(f"{answer.url.host} does not let us have {what} (status {status})")
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         raise ArtifactNotFound(f"{answer.url.host} has no {what.removeprefix('the ')}")
-    if answer.status_code != HTTPStatus.OK:
-        raise SourceUnreachable(f"{answer.url.host} answered {answer.status_code} for {what}")
+    partly = {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE} if part.start else set()
+    if status != HTTPStatus.OK and status not in partly:
+        raise SourceUnreachable(f"{answer.url.host} answered {status} for {what}")
 
 
 def body(answer: httpx2.Response, allowance: Allowance, what: str, *, may_be_endless: bool = False) -> Iterator[bytes]:
@@ -89,3 +113,60 @@ def body(answer: httpx2.Response, allowance: Allowance, what: str, *, may_be_end
     yield from allowance.over(answer.iter_bytes())
     if announced is not None and answer.num_bytes_downloaded != int(announced):
         raise SourceUnreachable(f"{what} was cut off after {answer.num_bytes_downloaded} of {announced} bytes")
+
+
+def rest(
+    answer: httpx2.Response, part: Part, allowance: Allowance, what: str, *, may_be_endless: bool = False
+) -> Iterator[bytes]:
+    """As ``body``, but only the part that was asked for, also where the server gave all.
+
+    Raises WrongDigest when it is another file by now.
+    """
+    if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if answer.headers.get("Content-Range") != f"bytes */{part.start}":
+            raise _changed(what)
+        return
+    if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+        if part.validator is not None and validator(answer) != part.validator:
+            raise _changed(what)
+        yield from skipping(part.start, body(answer, allowance, what, may_be_endless=may_be_endless), what)
+        return
+    expected, came = _announced(answer, part.start, what), 0
+    for chunk in body(answer, allowance, what, may_be_endless=True):
+        came += len(chunk)
+        yield chunk
+    if came != expected:
+        raise SourceUnreachable(f"{what} was cut off: {came} of {expected} bytes came")
+
+
+def validator(answer: httpx2.Response) -> str | None:
+    """What tells whether the file is the same at the next request; a weak ETag does not."""
+    tag: str = answer.headers.get("ETag", "")
+    return tag if tag.startswith('"') else None
+
+
+def skipping(start: int, chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
+    """Without the first bytes, for what cannot be asked for from the middle."""
+    left = start
+    for chunk in chunks:
+        if left < len(chunk):
+            yield chunk[left:] if left else chunk
+        left = max(0, left - len(chunk))
+    if left:
+        raise _changed(what)
+
+
+def _announced(answer: httpx2.Response, start: int, what: str) -> int:
+    """How many bytes follow, by the Content-Range."""
+    text = answer.headers.get("Content-Range", "")
+    found = _CONTENT_RANGE.fullmatch(text)
+    if found is None or "Content-Encoding" in answer.headers:
+        raise UnsafeArtifact(f"the server does not say which bytes of {what} it gives: {text[:100]!r}")
+    first, last, size = (int(number) for number in found.groups())
+    if first != start or last != size - 1 or last < first:
+        raise UnsafeArtifact(f"the server gives other bytes of {what} than those from {start} on: {text[:100]!r}")
+    return size - start
+
+
+def _changed(what: str) -> WrongDigest:
+    return WrongDigest(f"{what} has changed at its source since its first bytes came")

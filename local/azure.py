@@ -167,7 +167,7 @@ def _fits(run: BuildRun, asked: dict[str, str]) -> bool:
     return (
         str(run.pipeline) in asked.get("definitions", str(run.pipeline)).split(",")
         and asked.get("statusFilter", status) == status
-        and asked.get("resultFilter", run.result) == run.result
+        and ("resultFilter" not in asked or run.result in asked["resultFilter"].split(","))
         and asked.get("branchName", run.branch) == run.branch
         and asked.get("buildNumber", run.number) == run.number
         and all(tag in run.tags for tag in tags)
