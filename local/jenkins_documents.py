@@ -1,11 +1,11 @@
-"""What Jenkins says of its jobs and builds under ``/api``, with ``tree`` filters as Stapler applies them."""
+"""What Jenkins says of its jobs, builds and fingerprints under ``/api``."""
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import quote
 
-from local.jenkins_state import Build, JenkinsState, Job, JobKind
+from local.jenkins_state import Build, Commit, JenkinsState, Job, JobKind
+from local.jenkins_tree import Document, Linked, OnlyIfAsked
 
 _PERMALINKS = (
     "lastBuild",
@@ -20,82 +20,8 @@ _BUILD_CLASS = {
     JobKind.FREESTYLE: "hudson.model.FreeStyleBuild",
     JobKind.PIPELINE: "org.jenkinsci.plugins.workflow.job.WorkflowRun",
 }
+_NEWEST_BUILDS = 100  # more of them show only in allBuilds
 _COLOUR = {"SUCCESS": "blue", "UNSTABLE": "yellow", "FAILURE": "red", "ABORTED": "aborted"}
-
-Document = dict[str, object]
-Tree = dict[str, "Tree | None"]
-
-
-@dataclass
-class Linked:
-    """Another object: a few of its fields are shown, but a tree may ask for any of them."""
-
-    document: Callable[[], Document]
-    shown: tuple[str, ...]
-
-
-@dataclass
-class OnlyIfAsked:
-    """A field that a document without a tree does not show."""
-
-    value: object
-
-
-class BadTree(ValueError):  # noqa: N818  reads as what happened
-    """The ``tree`` parameter cannot be read; the real one answers 500."""
-
-
-def parse_tree(text: str) -> Tree:
-    """Read ``number,artifacts[*],builds[number]{0,5}``; raises BadTree."""
-    tokens = re.findall(r"[^\[\],{}]+|\{\d*,?\d*\}|.", text)
-    tree = _members(tokens)
-    if tokens:
-        raise BadTree(text)
-    return tree
-
-
-def _members(tokens: list[str]) -> Tree:
-    found: Tree = {}
-    while tokens and tokens[0] != "]":
-        name = tokens.pop(0)
-        if name in "[,{}":
-            raise BadTree(name)
-        found[name] = _inner(tokens)
-        if tokens and tokens[0].startswith("{"):
-            tokens.pop(0)
-        if tokens and tokens[0] == ",":
-            tokens.pop(0)
-    return found
-
-
-def _inner(tokens: list[str]) -> Tree | None:
-    if not tokens or tokens[0] != "[":
-        return None
-    tokens.pop(0)
-    inner = _members(tokens)
-    if not tokens:
-        raise BadTree("a bracket is not closed")
-    tokens.pop(0)
-    return inner
-
-
-def rendered(value: object, tree: Tree | None) -> object:
-    """The value as it goes over the wire: what the tree asks for, or what is shown without one."""
-    if isinstance(value, Linked):
-        document = value.document()
-        whole = tree is None or "*" in tree
-        return rendered({k: v for k, v in document.items() if k in value.shown} if whole else document, tree)
-    if isinstance(value, list):
-        return [rendered(item, tree) for item in value]
-    if isinstance(value, dict):
-        return {k: rendered(v, (tree or {}).get(k)) for k, v in value.items() if _is_wanted(k, v, tree)}
-    return rendered(value.value, tree) if isinstance(value, OnlyIfAsked) else value
-
-
-def _is_wanted(key: str, value: object, tree: Tree | None) -> bool:
-    if tree is not None and key in tree:
-        return True
-    return key == "_class" or (not isinstance(value, OnlyIfAsked) and (tree is None or "*" in tree))
 
 
 class Documents:
@@ -152,8 +78,8 @@ class Documents:
         newest_first = sorted(job.builds.values(), key=lambda build: -build.number)
         builds = [self._link_to_build(build, job, above) for build in newest_first]
         return {
-            "buildable": True,
-            "builds": builds,
+            "buildable": not job.disabled,
+            "builds": builds[:_NEWEST_BUILDS],
             "allBuilds": OnlyIfAsked(builds),
             "color": _colour(job),
             "firstBuild": self._link_to_build(newest_first[-1], job, above) if newest_first else None,
@@ -161,11 +87,11 @@ class Documents:
             "inQueue": False,
             "keepDependencies": False,
             **{name: self._permalink(name, job, above) for name in _PERMALINKS},
-            "nextBuildNumber": max(job.builds, default=0) + 1,
+            "nextBuildNumber": job.last_number + 1,
             "property": [],
             "queueItem": None,
             "concurrentBuild": False,
-            "disabled": False,
+            "disabled": job.disabled,
             "downstreamProjects": [],
             "labelExpression": None,
             "scm": {"_class": "hudson.scm.NullSCM"},
@@ -178,23 +104,51 @@ class Documents:
             "actions": _actions(build),
             "artifacts": [_artifact(path) for path in build.artifacts],
             "building": build.is_building,
-            "description": None,
+            "description": build.description,
             "displayName": f"#{build.number}",
             "duration": 0 if build.is_building else 6253,
             "estimatedDuration": 6253,
             "executor": {} if build.is_building else None,
+            "fingerprint": OnlyIfAsked([self._fingerprint(md5) for md5 in build.recorded.values()]),
             "fullDisplayName": f"{' » '.join((*above, job.name))} #{build.number}",
             "id": str(build.number),
-            "keepLog": False,
+            "keepLog": build.kept,
             "number": build.number,
             "queueId": build.number,
             "result": build.result,
             "timestamp": build.timestamp,
             "url": f"{self._job_url((*above, job.name))}{build.number}/",
-            "builtOn": "",
-            "changeSet": {"_class": "hudson.scm.EmptyChangeLogSet", "items": [], "kind": None},
-            "culprits": [],
+            **_changes(build, job.kind),
+            "culprits": [self._person(name) for name in dict.fromkeys(commit.author for commit in build.commits)],
         }
+
+    def fingerprint(self, md5: str) -> Document | None:
+        """Where a file was seen; None when it never was. It comes from the build that recorded it first."""
+        seen = sorted(self._seen(md5), key=lambda one: (one[1].timestamp, one[1].number))
+        if not seen:
+            return None
+        path, first = seen[0]
+        jobs = dict.fromkeys(path for path, _ in seen)
+        return {
+            "_class": "hudson.model.Fingerprint",
+            "fileName": next(name for name, recorded in first.recorded.items() if recorded == md5),
+            "hash": md5,
+            "original": {"name": path, "number": first.number},
+            "timestamp": first.timestamp,
+            "usage": [_usage(job, [build.number for path, build in seen if path == job]) for job in jobs],
+        }
+
+    def _seen(self, md5: str) -> Iterator[tuple[str, Build]]:
+        for path, job in self._state.all_jobs():
+            yield from ((path, build) for build in job.builds.values() if md5 in build.recorded.values())
+
+    def _fingerprint(self, md5: str) -> Document:
+        """As it stands in a build: without its class."""
+        found = self.fingerprint(md5) or {}
+        return {key: value for key, value in found.items() if key != "_class"}
+
+    def _person(self, name: str) -> Document:
+        return {"absoluteUrl": f"{self._base}/user/{quote(name.lower(), safe='')}", "fullName": name}
 
     def _permalink(self, name: str, job: Job, above: tuple[str, ...]) -> Linked | None:
         build = job.build(name)
@@ -216,23 +170,75 @@ def _colour(job: Job) -> str:
     completed = job.build("lastCompletedBuild")
     running = job.builds[max(job.builds)].is_building
     colour = _COLOUR.get(completed.result or "", "notbuilt") if completed else "notbuilt"
+    colour = "disabled" if job.disabled else colour
     return colour + ("_anime" if running else "")
 
 
 def _actions(build: Build) -> list[Document]:
     """Among them empty objects, as in the real one."""
-    cause = {
-        "_class": "hudson.model.Cause$UserIdCause",
-        "shortDescription": "Started by user anonymous",
-        "userId": None,
-        "userName": "anonymous",
-    }
-    actions: list[Document] = [{"_class": "hudson.model.CauseAction", "causes": [cause]}, {}]
+    actions: list[Document] = [{"_class": "hudson.model.CauseAction", "causes": [_cause(build)]}, {}]
     if build.commit is None:
         return actions
     revision = {"SHA1": build.commit, "branch": [{"SHA1": build.commit, "name": f"origin/{build.branch or 'main'}"}]}
     git = {"_class": "hudson.plugins.git.util.BuildData", "buildsByBranchName": {}, "lastBuiltRevision": revision}
     return [*actions, {**git, "remoteUrls": ["https://git.example/webshop.git"], "scmName": ""}]
+
+
+def _cause(build: Build) -> Document:
+    if build.upstream is None:
+        return {
+            "_class": "hudson.model.Cause$UserIdCause",
+            "shortDescription": "Started by user anonymous",
+            "userId": None,
+            "userName": "anonymous",
+        }
+    job, number = build.upstream
+    return {
+        "_class": "hudson.model.Cause$UpstreamCause",
+        "shortDescription": f'Started by upstream project "{job}" build number {number}',
+        "upstreamBuild": number,
+        "upstreamProject": job,
+        "upstreamUrl": "".join(f"job/{quote(name, safe='')}/" for name in job.split("/")),
+    }
+
+
+def _changes(build: Build, kind: JobKind) -> Document:
+    """One set for a freestyle build, and a list of them for that of a pipeline."""
+    items = [_commit(commit) for commit in build.commits]
+    found: Document = {"_class": "hudson.plugins.git.GitChangeSetList", "items": items, "kind": "git"}
+    if kind == JobKind.PIPELINE:
+        return {"changeSets": [found] if items else []}
+    none: Document = {"_class": "hudson.scm.EmptyChangeLogSet", "items": [], "kind": None}
+    return {"builtOn": "", "changeSet": found if items else none}
+
+
+def _commit(commit: Commit) -> Document:
+    at = datetime.fromtimestamp(commit.timestamp / 1000, UTC)
+    name = commit.author.lower().replace(" ", ".")
+    return {
+        "_class": "hudson.plugins.git.GitChangeSet",
+        "affectedPaths": [],
+        "commitId": commit.id,
+        "timestamp": commit.timestamp,
+        "author": {"absoluteUrl": f"user/{name}", "fullName": commit.author},
+        "authorEmail": f"{name}@example.com",
+        "comment": f"{commit.message}\n",
+        "date": at.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "id": commit.id,
+        "msg": commit.message.partition("\n")[0],
+        "paths": [],
+    }
+
+
+def _usage(job: str, numbers: list[int]) -> Document:
+    """Numbers in a row are one range, whose end is the first that is not in it."""
+    ranges = list[dict[str, int]]()
+    for number in sorted(numbers):
+        if ranges and ranges[-1]["end"] == number:
+            ranges[-1]["end"] = number + 1
+        else:
+            ranges.append({"end": number + 1, "start": number})
+    return {"name": job, "ranges": {"ranges": ranges}}
 
 
 def _artifact(path: str) -> Document:

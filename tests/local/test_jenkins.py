@@ -9,8 +9,8 @@ from fakes.served import served
 from starlette.testclient import TestClient
 
 from local import jenkins
-from local.jenkins_documents import BadTree, parse_tree
 from local.jenkins_state import Build, JenkinsState, JobKind
+from local.jenkins_tree import BadTree, parse_tree
 
 
 @pytest.fixture
