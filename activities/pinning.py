@@ -1,19 +1,38 @@
 """Pin an artifact: resolve its version once and hash every file, so that all stages get the same bytes."""
 
 import asyncio
-import hashlib
-from collections.abc import Iterator
+from functools import partial
 from typing import Protocol
 
 from temporalio import activity
 
-from activities.artifact_source import FileOffer, ResolvedVersion, SourceOpener, UnknownConnection
+from activities.artifact_source import ResolvedVersion, SourceOpener, SourceUnreachable, UnknownConnection
+from activities.file_hashing import FileHashing
 from activities.heartbeat import heartbeating
-from domain.artifact import FileEntry, Manifest, PinnedArtifact
+from domain.artifact import Manifest, PinnedArtifact
 from domain.connection import Connection
 from domain.frozen import Frozen
 from domain.ids import ReleaseId
-from domain.pipeline import Artifact, AzurePipelinesSource, DirectorySource, JenkinsSource, Source
+from domain.pipeline import (
+    Artifact,
+    AzurePipelinesSource,
+    DirectorySource,
+    GithubSource,
+    JenkinsSource,
+    Source,
+    StorageSource,
+    UrlSource,
+)
+from domain.refusal import Refusal
+
+_KINDS: dict[type, str] = {
+    JenkinsSource: "Jenkins",
+    AzurePipelinesSource: "Azure Pipelines",
+    DirectorySource: "Directory",
+    UrlSource: "URL",
+    StorageSource: "Storage",
+    GithubSource: "GitHub",
+}
 
 
 class Connections(Protocol):
@@ -49,15 +68,20 @@ class Pinning:
 
     @activity.defn
     async def pin_artifact(self, request: PinRequest) -> PinnedArtifact:
+        try:
+            return await self._pin(request)
+        except (Refusal, SourceUnreachable) as trouble:
+            raise type(trouble)(f"{request.alias}: {trouble}") from trouble
+
+    async def _pin(self, request: PinRequest) -> PinnedArtifact:
+        source = request.artifact.source
         async with heartbeating():
-            source = request.artifact.source
-            opened = self._open_source(source, await self._connection_of(source))
+            connection = await self._connection_of(source)
+            opened = self._open_source(source, connection)
             resolved = await asyncio.to_thread(opened.resolve, request.version or request.artifact.version)
-            files = [
-                await asyncio.to_thread(_entry, offer, opened.stream(resolved.version, offer.locator))
-                for offer in resolved.files
-            ]
-            manifest = Manifest(source=source, version=resolved.version, files=tuple(files))
+        hashing = FileHashing(resolved, partial(self._open_source, source, connection))
+        async with heartbeating(progress=lambda: hashing.progress):
+            manifest = Manifest(source=source, version=resolved.version, files=await hashing.entries())
             return _pinned(request.alias, resolved, manifest, await self._manifests.keep(manifest))
 
     async def _connection_of(self, source: Source) -> Connection | None:
@@ -74,21 +98,13 @@ def connection_name(source: Source) -> str | None:
     """The named connection a source needs."""
     if isinstance(source, JenkinsSource):
         return source.server
-    return source.connection if isinstance(source, AzurePipelinesSource) else None
-
-
-def _entry(offer: FileOffer, chunks: Iterator[bytes]) -> FileEntry:
-    digest, size = hashlib.sha256(), 0
-    for chunk in chunks:
-        digest.update(chunk)
-        size += len(chunk)
-    return FileEntry(path=offer.path, locator=offer.locator, size=size, sha256=digest.hexdigest())
+    return None if isinstance(source, UrlSource | DirectorySource) else source.connection
 
 
 def _pinned(alias: str, resolved: ResolvedVersion, manifest: Manifest, manifest_id: str) -> PinnedArtifact:
     return PinnedArtifact(
         alias=alias,
-        kind=_kind(manifest.source),
+        kind=_KINDS[type(manifest.source)],
         version=resolved.version,
         digest=manifest.digest,
         manifest_id=manifest_id,
@@ -96,14 +112,7 @@ def _pinned(alias: str, resolved: ResolvedVersion, manifest: Manifest, manifest_
         size=sum(file.size for file in manifest.files),
         branch=resolved.branch,
         commit=resolved.commit,
+        author=resolved.author,
         built_at=resolved.built_at,
         url=resolved.url,
     )
-
-
-def _kind(source: Source) -> str:
-    if isinstance(source, JenkinsSource):
-        return "Jenkins"
-    if isinstance(source, AzurePipelinesSource):
-        return "Azure Pipelines"
-    return "Directory" if isinstance(source, DirectorySource) else "URL"

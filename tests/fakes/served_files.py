@@ -1,9 +1,9 @@
 """An artifact source that serves files from memory, and fails as told."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from activities.artifact_source import ArtifactSource, ResolvedVersion, SourceUnreachable
+from activities.artifact_source import ArtifactNotFound, ArtifactSource, ResolvedVersion, SourceUnreachable
 from domain.artifact import Change, FileEntry, Manifest, VersionOffer
 from domain.connection import Connection
 from domain.pipeline import LatestOf, Source, UrlSource
@@ -26,13 +26,17 @@ class ServedFiles:
         self.streams: list[str] = []
         self.starts: list[int] = []
         self.cuts: dict[str, list[int]] = {}
+        self.on_cut: Callable[[], object] = lambda: None
+        self.versions: dict[str | LatestOf, ResolvedVersion] = {}
 
     def open(self, source: Source, connection: Connection | None) -> ArtifactSource:
         self.connections.append(connection)
         return self
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
-        raise NotImplementedError(version)
+        if version not in self.versions:
+            raise ArtifactNotFound(f"there is no version {version}")
+        return self.versions[version]
 
     def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
         raise NotImplementedError(wanted, most)
@@ -47,6 +51,7 @@ class ServedFiles:
         if cuts := self.cuts.get(locator):
             cut = cuts.pop(0)
             yield content[:cut]
+            self.on_cut()
             raise SourceUnreachable(f"cut off after {cut} bytes")
         yield content[:1]
         if troubles := self.troubles.get(locator):
