@@ -12,6 +12,7 @@ from api import (
     agent_work,
     agents,
     approvals,
+    changes,
     deployment_logs,
     deployments,
     health,
@@ -40,6 +41,7 @@ from api.services import Services
 _OPENAPI = f"{PREFIX}/openapi.json"
 _IN_THE_API = (
     releases,
+    changes,
     deployments,
     deployment_logs,
     log_retention,

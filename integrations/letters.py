@@ -1,6 +1,5 @@
 """The mails that Slipway writes, as HTML and as plain text."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,11 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellDecisionWanted, TellUnreachable
 from domain.approval_policy import LinkLevel
 from domain.ids import DeploymentId
+from domain.plain_text import one_line, printable
 
 _LONGEST_SUBJECT = 180
-_NOT_PRINTED = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
 _WHAT_HELPS = (
     "A release manager can ask somebody else in this place, or decide instead, on the page of the approval. "
     "If an address or a group is wrong, correct it and deploy again."
@@ -51,14 +48,14 @@ class HtmlLetters:
 
     def approver_unreachable(self, told: TellUnreachable, person: str, delivery_id: str) -> Letter:
         """Tells who requested a deployment why nobody will answer, and what helps."""
-        approver, release = _one_line(told.approver), _one_line(told.release_name)
+        approver, release = one_line(told.approver), one_line(told.release_name)
         values = {
-            "subject": f"Nobody answers as {approver}: {release}, {_one_line(told.stage)}",
+            "subject": f"Nobody answers as {approver}: {release}, {one_line(told.stage)}",
             "title": f"Nobody answers as {approver}",
             "about": "an approval waits in vain",
             "because": _sentence(told.reason),
             "release": release,
-            "pipeline": _one_line(told.pipeline),
+            "pipeline": one_line(told.pipeline),
             "moment": _when(told.moment, told.stage),
             "approver": approver,
             "help": _WHAT_HELPS,
@@ -69,18 +66,18 @@ class HtmlLetters:
 
     def decision_wanted(self, told: TellDecisionWanted, person: str, delivery_id: str) -> Letter:
         """Tells who requested a deployment that a job of it waits, for what and until when."""
-        release, stage = _one_line(told.release_name), _one_line(told.stage)
+        release, stage = one_line(told.release_name), one_line(told.stage)
         deployment = DeploymentId.parse(told.deployment)
         values = {
             "subject": f"How does the job go on? {release}, {stage}",
             "title": "How does the job go on?",
             "about": f"the deployment to {stage} waits for a decision",
-            "because": _one_line(told.question),
+            "because": one_line(told.question),
             "release": release,
-            "pipeline": _one_line(told.pipeline),
-            "step": _one_line(told.title),
-            "run_id": _one_line(told.run_id),
-            "choices": [_one_line(choice) for choice in told.choices],
+            "pipeline": one_line(told.pipeline),
+            "step": one_line(told.title),
+            "run_id": one_line(told.run_id),
+            "choices": [one_line(choice) for choice in told.choices],
             "expires": _by_the_clock(told.expires_at),
             "link": f"{self._public_url}/releases/{quote(str(deployment.release))}#stage-{quote(deployment.stage)}",
             "action": "Open the release",
@@ -99,7 +96,7 @@ class HtmlLetters:
 
 
 def _asking(ask: AskApprover, person: str) -> dict[str, Any]:
-    stage, release, approver = _one_line(ask.stage), _one_line(ask.release_name), _one_line(ask.approver)
+    stage, release, approver = one_line(ask.stage), one_line(ask.release_name), one_line(ask.approver)
     title = f"Deploy to {stage}?" if ask.moment == "before" else f"Is {stage} as it should be?"
     return {
         "subject": f"{_BEGINNINGS[ask.kind].format(approver=approver)}{title} {release}",
@@ -107,14 +104,38 @@ def _asking(ask: AskApprover, person: str) -> dict[str, Any]:
         "about": f"{_ABOUT[ask.kind]} {_when(ask.moment, ask.stage)}",
         "because": _because(ask, approver),
         "release": release,
-        "pipeline": _one_line(ask.pipeline),
-        "artifacts": [_one_line(artifact) for artifact in ask.artifacts],
-        "description": _printable(ask.description),
-        "instructions": _printable(ask.instructions),
-        "requested_by": _one_line(ask.requested_by),
+        "pipeline": one_line(ask.pipeline),
+        "artifacts": [one_line(artifact) for artifact in ask.artifacts],
+        "changes": _changes(ask),
+        "description": printable(ask.description),
+        "instructions": printable(ask.instructions),
+        "requested_by": one_line(ask.requested_by),
         "asked_as": _asked_as(ask, person, approver),
         "expires": _by_the_clock(ask.expires_at),
-        "person": _one_line(person),
+        "person": one_line(person),
+    }
+
+
+def _changes(ask: AskApprover) -> dict[str, Any] | None:
+    """What changes beside what is there now; nothing for a first deployment, and where it is not known."""
+    told = ask.changes
+    if told is None or not told.since:
+        return None
+    verb = "changes" if ask.moment == "before" else "changed"
+    return {
+        "title": f"What {verb} in {one_line(ask.stage)} since {one_line(told.since)}",
+        "is_rollback": told.is_rollback,
+        "artifacts": [
+            {
+                "text": one_line(artifact.text),
+                "commits": [one_line(commit) for commit in artifact.commits],
+                "more": artifact.more,
+                "is_taken_away": artifact.is_taken_away,
+                "unknown": one_line(artifact.unknown),
+            }
+            for artifact in told.artifacts
+        ],
+        "more_artifacts": told.more_artifacts,
     }
 
 
@@ -131,12 +152,12 @@ _ABOUT = {
 
 
 def _when(moment: str, stage: str) -> str:
-    return f"{'before' if moment == 'before' else 'after'} the deployment to {_one_line(stage)}"
+    return f"{'before' if moment == 'before' else 'after'} the deployment to {one_line(stage)}"
 
 
 def _because(ask: AskApprover, approver: str) -> str:
     """Why this person is asked now, where that is not plain."""
-    because = _one_line(ask.because)
+    because = one_line(ask.because)
     if ask.kind == LetterKind.DEPUTY:
         return f"{because or f'{approver} has not answered.'} You may answer in their place."
     if ask.kind == LetterKind.REMINDER:
@@ -157,18 +178,8 @@ def _by_the_clock(moment: datetime) -> str:
 
 
 def _sentence(text: str) -> str:
-    line = _one_line(text).rstrip(".")
+    line = one_line(text).rstrip(".")
     return f"{line[:1].upper()}{line[1:]}."
-
-
-def _printable(text: str) -> str:
-    """Without characters that a terminal obeys, or that make text read in another order than it is written."""
-    return _NOT_PRINTED.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-
-
-def _one_line(text: str) -> str:
-    """So that no name makes a line of its own, or a header."""
-    return " ".join(_printable(text).split())
 
 
 def _subject(line: str) -> str:

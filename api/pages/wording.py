@@ -7,7 +7,15 @@ from markupsafe import Markup, escape
 
 from activities.notifications import LetterKind
 from domain.approval import Channel
-from domain.pipeline import Artifact, AzurePipelinesSource, JenkinsSource, LatestOf, UrlSource
+from domain.pipeline import (
+    Artifact,
+    AzurePipelinesSource,
+    GithubSource,
+    JenkinsSource,
+    LatestOf,
+    StorageSource,
+    UrlSource,
+)
 
 _CHANNELS = {
     Channel.LINK: "by mail link",
@@ -102,7 +110,11 @@ def version_rule(rule: str | LatestOf) -> str:
     """Which version a release gets when none is named."""
     if isinstance(rule, str):
         return "the latest" if rule == "latest" else rule
-    of = [f"of branch {rule.branch}" if rule.branch else "", f"tagged {', '.join(rule.tags)}" if rule.tags else ""]
+    of = [
+        "without failed tests" if rule.stable else "",
+        f"of branch {rule.branch}" if rule.branch else "",
+        f"tagged {', '.join(rule.tags)}" if rule.tags else "",
+    ]
     return " ".join(["the latest", *filter(None, of)])
 
 
@@ -115,6 +127,10 @@ def source(artifact: Artifact) -> str:
             return f"Azure Pipelines {azure.connection}: {azure.project}/{azure.pipeline}, {azure.artifact}"
         case UrlSource() as url:
             return url.href
+        case StorageSource() as storage:
+            return f"{storage.url} ({storage.connection})"
+        case GithubSource() as github:
+            return f"GitHub {github.repository}"
         case directory:
             return f"directory {directory.path}"
 

@@ -10,6 +10,7 @@ import pytest
 
 from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellDecisionWanted, TellUnreachable
 from domain.approval_policy import LinkLevel
+from domain.change_outline import Outline, OutlinedArtifact
 from integrations.letters import HtmlLetters
 
 LINK = "https://slipway.example.com/approve/Abc_def-123"
@@ -210,6 +211,45 @@ def test_who_is_asked_anew_reads_why():
     assert says(letter, "What is deployed has changed since you were asked first.")
 
 
+def outlined(text: str = "web 141 → 142", since: str = "webshop-40", **values: object) -> Outline:
+    artifacts = (OutlinedArtifact(text=text, **values),)  # type: ignore[arg-type]
+    return Outline(since=since, is_rollback=True, artifacts=artifacts, more_artifacts=2)
+
+
+def test_an_approver_reads_what_changes():
+    """Instead of the bare versions: a few commits, how many more, what is taken away, what is not known."""
+    told = outlined(commits=("3f2a91bc Fix the cart (Ana)",), more=12, is_taken_away=True, unknown="ci did not answer")
+    letter = write(changes=told)
+    for fact in (
+        "What changes in prod since webshop-40",
+        "This is a rollback.",
+        "web 141 → 142",
+        "aken away:",
+        "3f2a91bc Fix the cart (Ana)",
+        "and 12 more",
+        "ci did not answer",
+        "and 2 more artifacts",
+    ):
+        assert says(letter, fact)
+    assert not says(letter, "web 142")
+    assert says(write(changes=told, moment="after"), "What changed in prod since webshop-40")
+
+
+def test_of_a_first_deployment_the_versions_are_told():
+    """There is nothing to compare them with."""
+    letter = write(changes=outlined(since=""))
+    assert says(letter, "web 142")
+    assert not says(letter, "since")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_words_in_what_changes_stay_words(hostile):
+    """Messages and names of commits, versions, and what a source says."""
+    told = outlined(hostile, hostile, commits=(hostile,), more=1, is_taken_away=True, unknown=hostile)
+    usual = outlined("text", "since", commits=("commit",), more=1, is_taken_away=True, unknown="unknown")
+    stays_words(write, "changes", told, changes=usual)
+
+
 def test_requesters_read_whom_no_mail_reaches_and_what_helps():
     """With the page on which it can be helped; it holds no secret."""
     letter = tell()
@@ -275,7 +315,7 @@ def test_hostile_words_stay_words_where_a_decision_is_wanted(field, hostile):
     stays_words(tell_decision, field, hostile)
 
 
-def stays_words(writing: Callable[..., Letter], field: str, hostile: str, **values: object) -> None:
+def stays_words(writing: Callable[..., Letter], field: str, hostile: object, **values: object) -> None:
     usual, letter = writing(**values), writing(**values | {field: (hostile,) if field == "artifacts" else hostile})
     before, after = Elements(usual.html), Elements(letter.html)
     assert {tag for tag, _ in after.tags} <= {tag for tag, _ in before.tags}
@@ -285,7 +325,7 @@ def stays_words(writing: Callable[..., Letter], field: str, hostile: str, **valu
     assert not re.search(r"[\x00\x07\x1b\x85\r\u2028\u202e]", letter.text + letter.html)
     for line in ("Review and answer:", "Open the approval:", "Open the release:", "--"):
         assert usual.text.splitlines().count(line) == letter.text.splitlines().count(line)
-    assert "49" not in letter.text.replace(hostile, "")
+    assert "49" not in letter.text.replace(str(hostile), "")
     letter.model_dump_json(exclude={"to"}).encode()  # fit for every transport, which checks the address itself
 
 
