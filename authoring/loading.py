@@ -10,6 +10,7 @@ from authoring.time_zones import unknown_time_zones
 from authoring.tree import Node, data, place, place_of_key
 from domain.pipeline import Pipeline
 from domain.pipeline_rules import BrokenRule, broken_rules
+from domain.trigger_rules import broken_trigger_rules
 
 MOST_PROBLEMS = 100
 # A release carries its pipeline through Temporal, which takes 2 MiB in one piece.
@@ -39,7 +40,7 @@ def _checked(root: Node) -> tuple[Pipeline | None, list[Complaint]]:
         found = complaints(broken, written)
         rules = rules_broken_by_the_rest(written, [complaint.path for complaint in found])
         return None, found + [_of_rule(rule) for rule in rules]
-    rules = [*broken_rules(pipeline), *unknown_time_zones(pipeline)]
+    rules = [*broken_rules(pipeline), *broken_trigger_rules(pipeline), *unknown_time_zones(pipeline)]
     return pipeline, [_of_rule(rule) for rule in rules] or _too_large(pipeline)
 
 

@@ -8,8 +8,18 @@ from domain.pipeline_rules import BrokenRule
 
 
 def unknown_time_zones(pipeline: Pipeline) -> list[BrokenRule]:
-    """What is wrong with the business hours of approvals."""
-    return [
+    """What is wrong with the business hours of approvals, and with schedules."""
+    schedules = [
+        BrokenRule(
+            path=("schedules", at, "timezone"),
+            message=f"there is no time zone {schedule.timezone}",
+            known=_zones(),
+            wrong=schedule.timezone,
+        )
+        for at, schedule in enumerate(pipeline.schedules)
+        if schedule.timezone not in _zones()
+    ]
+    return schedules + [
         BrokenRule(
             path=("stages", at, where, "approval", "business_hours", "timezone"),
             message=f"there is no time zone {zone}",

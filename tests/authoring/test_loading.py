@@ -373,3 +373,32 @@ stages:
     assert 'there is no time zone Europe/Berlyn (did you mean "Europe/Berlin"?)' in str(problem)
     assert (7, 36) == (problem.line, problem.column)
     assert load(text.replace("Berlyn", "Berlin"), "pipeline.yaml").stages[0].before.approval is not None
+
+
+def test_schedules_and_triggers_that_could_never_make_a_release_are_named() -> None:
+    """With their places: times that do not exist, zones, sources that nobody tells of, versions nobody would name."""
+    text = """\
+pipeline: webshop
+artifacts:
+  web: {jenkins: {server: ci, job: main}, trigger: {tags: [ready], poll: 1s}}
+  fixed: {jenkins: {server: ci, job: main}, version: "7", trigger: true}
+  files: {directory: {path: /srv}, trigger: true}
+  page: {url: {href: "https://example.com/x"}, trigger: {poll: 1h}}
+  named: {jenkins: {server: ci, job: other}, version: ask}
+schedules:
+  - {cron: "0 6 * * MOON"}
+  - {cron: "0 6 * * MON", timezone: Europe/Berlyn}
+stages: [{stage: prod, jobs: [{job: deploy, steps: [{run: "true"}]}]}]
+"""
+    told = [line.removeprefix("p.yaml:") for line in problems(text)]
+    expected = [
+        "3:53 artifacts.web.trigger.tags: builds of Jenkins have no tags; choose by branch",
+        "3:74 artifacts.web.trigger.poll: must be at least 10s",
+        "4:68 artifacts.fixed.trigger: would never come: the version is always 7",
+        "5:45 artifacts.files.trigger: no webhook tells of this source; write how often it is asked, such as poll: 10m",
+        "6:48 artifacts.page.trigger: a file at an address has no versions that could come; use schedules",
+        "7:55 artifacts.named.version: schedules could make no release: nobody would name this version",
+        "9:12 schedules[0].cron: weekday: MOON is none of *, 5, 1-5, */10, 1-5/2 or a list of them",
+        '10:37 schedules[1].timezone: there is no time zone Europe/Berlyn (did you mean "Europe/Berlin"?)',
+    ]
+    assert expected == told
