@@ -51,6 +51,7 @@ class RunDocument(Frozen):
     finished: str | None = Field(alias="finishTime", default=None)
     person: PersonDocument | None = Field(alias="requestedFor", default=None)
     tags: tuple[str, ...] = ()
+    deleted: bool = False
     definition: DefinitionDocument
 
     @property
@@ -96,8 +97,35 @@ class ResourceDocument(Frozen):
     download_url: str | None = Field(alias="downloadUrl", default=None)
 
 
+class BlobDocument(Frozen):
+    """Where the bytes of a file are."""
+
+    id: str
+    size: int
+
+
+class ManifestItemDocument(Frozen):
+    """A file of a pipeline artifact; links have no bytes."""
+
+    path: str
+    blob: BlobDocument | None = None
+
+
+class ManifestDocument(Frozen):
+    """What is in a pipeline artifact."""
+
+    items: tuple[ManifestItemDocument, ...]
+    references: tuple[object, ...] = Field(alias="manifestReferences", default=())
+
+
 class PublishedDocument(Frozen):
     """A published artifact."""
 
     name: str
     resource: ResourceDocument
+
+
+class PublishedListDocument(Frozen):
+    """All artifacts of a run."""
+
+    value: tuple[PublishedDocument, ...]

@@ -1,47 +1,37 @@
-"""Artifacts of Azure Pipelines, over REST: one artifact of one build, listed as the files in its zip.
+"""Artifacts of Azure Pipelines, over REST: the files of one artifact of one build."""
 
-Azure packs that zip anew for every download, so its bytes never repeat; the files in it do. An opened source fetches
-the zip of a build at most once and keeps it in a nameless temporary file.
-"""
-
-import stat
-import tempfile
 import weakref
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO
+from functools import partial
 from urllib.parse import quote
-
-import httpx2
 
 from activities.artifact_source import (
     ArtifactNotFound,
     FileOffer,
     ResolvedVersion,
-    SourceUnreachable,
-    UnsafeArtifact,
 )
 from domain.artifact import Change, VersionOffer
 from domain.connection import Connection
 from domain.pipeline import AzurePipelinesSource, LatestOf
-from integrations.allowance import CHUNK, Allowance, Limits
+from integrations.allowance import Allowance, Limits
 from integrations.azure_documents import (
     ChangeDocument,
     ChangesDocument,
     DefinitionDocument,
     DefinitionsDocument,
     PublishedDocument,
+    PublishedListDocument,
     RunDocument,
     RunsDocument,
     date_of,
 )
+from integrations.azure_manifest import ManifestContent
 from integrations.azure_server import AzureServer
-from integrations.http_download import body, opened, skipping
-from integrations.safe_path import safe_path
+from integrations.azure_zip import ZippedContent
+from integrations.http_download import body, opened
+from integrations.path_patterns import chosen
 
 LATEST = "latest"
-_MOST_FILES = 100_000
 _MOST_RUNS_BETWEEN = 1000
 _MOST_CHANGES = 1000
 _CHANGES_VERSION = "6.0-preview.2"  # still a preview in 7.1
@@ -51,6 +41,9 @@ _CONTAINER = "Container"
 _PIPELINE_ARTIFACT = "PipelineArtifact"
 
 
+Content = ManifestContent | ZippedContent
+
+
 class AzureArtifacts:
     """Implements ArtifactSource for one artifact of one pipeline. Not for use by two threads at once."""
 
@@ -58,16 +51,16 @@ class AzureArtifacts:
         self._source = source
         self._limits = limits
         self._server = AzureServer(connection, source.project, limits.seconds)
-        self._zips: dict[str, IO[bytes]] = {}
-        self.close = weakref.finalize(self, _close_all, self._server.client, self._zips)
+        self._contents: dict[str, Content] = {}
+        self.close = weakref.finalize(self, self._server.client.close)
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
         run = self._run(version)
-        with _read(self._zip(str(run.id)), self._what(str(run.id))) as packed:
-            files = self._offers(packed)
+        what, sizes = self._what(str(run.id)), self._content(str(run.id)).sizes()
+        paths = chosen(sorted(sizes), self._source.paths, what)
         return ResolvedVersion(
             version=str(run.id),
-            files=files,
+            files=tuple(FileOffer(path=path, locator=path, size=sizes[path]) for path in paths),
             branch=run.branch,
             commit=run.commit,
             author=run.author,
@@ -76,11 +69,7 @@ class AzureArtifacts:
         )
 
     def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
-        allowance = Allowance(self._limits, locator)
-        with _read(self._zip(version), self._what(version)) as packed:
-            if locator not in packed.namelist():
-                raise ArtifactNotFound(f"{self._what(version)} has no file {locator}")
-            yield from skipping(start, allowance.over(_unpacked(packed, locator)), locator)
+        return Allowance(self._limits, locator).over(self._content(version).stream(locator, start))
 
     def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
         return tuple(
@@ -181,58 +170,47 @@ class AzureArtifacts:
             raise ArtifactNotFound(f"{what} has more than one pipeline {wanted}: {places}; name its folder, or its id")
         return fitting[0]
 
-    def _zip(self, run: str) -> IO[bytes]:
-        """The artifact as it was downloaded, once for this opened source."""
-        if run not in self._zips:
-            self._zips[run] = self._download(run)
-        return self._zips[run]
+    def _content(self, run: str) -> Content:
+        """The files of the artifact; what Azure says of it is asked once for this opened source."""
+        if run not in self._contents:
+            self._contents[run] = self._find_content(run)
+        return self._contents[run]
 
-    def _download(self, run: str) -> IO[bytes]:
-        what = self._what(run)
-        allowance = Allowance(self._limits, what)
-        content = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as this source
+    def _find_content(self, run: str) -> Content:
+        """Of a pipeline artifact each file comes for itself, where the server can do that; else it comes as a zip."""
+        what, where = self._what(run), f"builds/{quote(run, safe='')}/artifacts"
+        resource = self._published(run, where).resource
+        url = resource.download_url
+        if resource.type == _CONTAINER:
+            # Composed here: what answers say is Azure's own idea of its address, and may be missing.
+            url = self._server.url(where, {"artifactName": self._source.artifact, "$format": "zip"})
+        elif resource.type == _PIPELINE_ARTIFACT and resource.data is not None:
+            listed = ManifestContent(self._server, self._limits, what, (run, self._source.artifact))
+            if listed.read(resource.data):
+                return listed
+        if url is None or resource.type not in {_CONTAINER, _PIPELINE_ARTIFACT}:
+            raise ArtifactNotFound(f"{what} is of the type {resource.type}, which cannot be downloaded")
+        key = (self._server.connection, self._source.project, self._source.artifact, run)
+        # Without a reference to this source, which would keep the zip from going when the source goes.
+        download = partial(_download, self._server, self._limits, url, what)
+        return ZippedContent(what, self._source.artifact, key, download)
+
+    def _published(self, run: str, where: str) -> PublishedDocument:
+        """What the run published under the name; raises ArtifactNotFound with the names that there are."""
+        name, what = self._source.artifact, self._what(run)
         try:
-            with opened(self._server.client, self._download_url(run, what), self._server.headers, what) as answer:
-                for chunk in body(answer, allowance, what):
-                    content.write(chunk)
-            _read(content, what).close()
-        except BaseException:
-            content.close()
-            raise
-        return content
-
-    def _download_url(self, run: str, what: str) -> str:
-        """A Container's address is composed here; a PipelineArtifact's is known to Azure only, and on another host."""
-        where = f"builds/{quote(run, safe='')}/artifacts"
-        published = self._server.get(where, {"artifactName": self._source.artifact}, PublishedDocument, what).resource
-        if published.type == _CONTAINER:
-            return self._server.url(where, {"artifactName": self._source.artifact, "$format": "zip"})
-        if published.type != _PIPELINE_ARTIFACT or published.download_url is None:
-            raise ArtifactNotFound(f"{what} is of the type {published.type}, which cannot be downloaded")
-        return published.download_url
-
-    def _offers(self, packed: zipfile.ZipFile) -> tuple[FileOffer, ...]:
-        """Plain files only, without the folder that Azure puts around them."""
-        members = [member for member in packed.infolist() if not member.is_dir()]
-        if len(members) > _MOST_FILES:
-            raise UnsafeArtifact(f"the artifact {self._source.artifact} has more than {_MOST_FILES} files")
-        if not members:
-            raise ArtifactNotFound(f"the artifact {self._source.artifact} has no files")
-        around = f"{self._source.artifact}/"
-        drop = len(around) if all(member.filename.startswith(around) for member in members) else 0
-        offers = [
-            FileOffer(path=_safe_member(member)[drop:], locator=member.filename, size=member.file_size)
-            for member in members
-        ]
-        if len({offer.path for offer in offers}) != len(offers):
-            raise UnsafeArtifact(f"the artifact {self._source.artifact} has a file twice")
-        return tuple(sorted(offers, key=lambda offer: offer.path))
+            return self._server.get(where, {"artifactName": name}, PublishedDocument, what)
+        except ArtifactNotFound as missing:
+            others = self._server.get(where, {}, PublishedListDocument, f"the artifacts of run {run}").value
+            if any(one.name == name for one in others):
+                raise
+            there_is = ", ".join(one.name for one in others) or "none"
+            raise ArtifactNotFound(f"{missing}; there is {there_is}") from None
 
 
-def _close_all(client: httpx2.Client, files: dict[str, IO[bytes]]) -> None:
-    client.close()
-    for file in files.values():
-        file.close()
+def _download(server: AzureServer, limits: Limits, url: str, what: str) -> Iterator[bytes]:
+    with opened(server.client, url, server.headers, what) as answer:
+        yield from body(answer, Allowance(limits, what), what)
 
 
 def _condition(wanted: LatestOf) -> str:
@@ -261,29 +239,6 @@ def _with_their_runs(
 def _completed(run: RunDocument) -> RunDocument:
     if run.status != "completed":
         raise ArtifactNotFound(f"run {run.id} ({run.number}) has not completed")
+    if run.deleted:
+        raise ArtifactNotFound(f"run {run.id} ({run.number}) was deleted in Azure DevOps")
     return run
-
-
-def _read(content: IO[bytes], what: str) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(content)
-    except zipfile.BadZipFile as error:
-        raise SourceUnreachable(f"{what} did not come as a zip") from error
-
-
-def _safe_member(member: zipfile.ZipInfo) -> str:
-    """``orig_filename`` is the name before zipfile cuts and turns it."""
-    if stat.S_ISLNK(member.external_attr >> 16) or member.flag_bits & 1:
-        raise UnsafeArtifact(f"{member.filename[:200]!r} is a link, or encrypted")
-    return safe_path(member.orig_filename)
-
-
-def _unpacked(packed: zipfile.ZipFile, name: str) -> Iterator[bytes]:
-    """The zipfile module checks the CRC at the end of a member."""
-    try:
-        with packed.open(name) as member:
-            yield from iter(lambda: member.read(CHUNK), b"")
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise SourceUnreachable(f"{name} came broken") from error
-    except (NotImplementedError, RuntimeError) as error:
-        raise UnsafeArtifact(f"{name} is packed in a way that is not supported") from error

@@ -2,6 +2,7 @@
 
 import re
 import ssl
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -16,6 +17,9 @@ from integrations.allowance import Allowance
 _MOST_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=5)
 _DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
+_BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_MOST_WAITS = 3
+_LONGEST_WAIT_SECONDS = 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 Headers = dict[str, str]
@@ -60,10 +64,11 @@ def opened(
 ) -> Iterator[httpx2.Response]:
     """The answer to GET, its body not read yet; ``headers_for`` is asked again for every redirect.
 
-    Raises ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact.
+    A server that says when it wants to be asked again is, if that is soon. Raises ArtifactNotFound, SourceDenied,
+    SourceUnreachable, UnsafeArtifact.
     """
     try:
-        answer = _follow(client, url, lambda target: {**headers_for(target), **part.headers}, what)
+        answer = _patient(lambda: _follow(client, url, lambda target: {**headers_for(target), **part.headers}, what))
         try:
             _check(answer, part, what)
             yield answer
@@ -73,6 +78,25 @@ def opened(
         raise UnsafeArtifact(f"{what} leads to an address that is none") from error
     except httpx2.HTTPError as error:
         raise SourceUnreachable(f"{what} did not come: {type(error).__name__}") from error
+
+
+def _patient(ask: Callable[[], httpx2.Response]) -> httpx2.Response:
+    for _ in range(_MOST_WAITS):
+        answer = ask()
+        wait = _asked_to_wait(answer)
+        if wait is None:
+            return answer
+        answer.close()
+        time.sleep(wait)
+    return ask()
+
+
+def _asked_to_wait(answer: httpx2.Response) -> int | None:
+    """Seconds; None where the answer is one, or it is not worth waiting here."""
+    text: str = answer.headers.get("Retry-After", "")
+    if answer.status_code not in _BUSY or not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if int(text) <= _LONGEST_WAIT_SECONDS else None
 
 
 def _follow(client: httpx2.Client, url: str, headers_for: HeadersFor, what: str) -> httpx2.Response:
@@ -102,7 +126,9 @@ def _check(answer: httpx2.Response, part: Part, what: str) -> None:
         raise ArtifactNotFound(f"{answer.url.host} has no {what.removeprefix('the ')}")
     partly = {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE} if part.start else set()
     if status != HTTPStatus.OK and status not in partly:
-        raise SourceUnreachable(f"{answer.url.host} answered {status} for {what}")
+        wait = answer.headers.get("Retry-After")
+        later = f"; it asks to come again after {wait[:40]}" if status in _BUSY and wait else ""
+        raise SourceUnreachable(f"{answer.url.host} answered {status} for {what}{later}")
 
 
 def body(answer: httpx2.Response, allowance: Allowance, what: str, *, may_be_endless: bool = False) -> Iterator[bytes]:
@@ -163,7 +189,7 @@ def _announced(answer: httpx2.Response, start: int, what: str) -> int:
     if found is None or "Content-Encoding" in answer.headers:
         raise UnsafeArtifact(f"the server does not say which bytes of {what} it gives: {text[:100]!r}")
     first, last, size = (int(number) for number in found.groups())
-    if first != start or last != size - 1 or last < first:
+    if first != start or last != size - 1 or size < start:
         raise UnsafeArtifact(f"the server gives other bytes of {what} than those from {start} on: {text[:100]!r}")
     return size - start
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import secrets
 import time
 import uuid
@@ -15,7 +16,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from local.azure_state import ArtifactKind, AzureState, BuildRun, Project, PublishedArtifact
+from local.azure_state import (
+    ArtifactKind,
+    AzureState,
+    BuildRun,
+    Project,
+    PublishedArtifact,
+    SourceChange,
+    blob_id,
+)
 from local.faults import FaultyApp
 from local.pages import page
 
@@ -32,6 +41,7 @@ def create_app(state: AzureState) -> ASGIApp:
         Route("/", stand_in.status_page),
         Route(f"{here}/definitions", stand_in.guarded(stand_in.definitions)),
         Route(f"{here}/definitions/{{definition:int}}", stand_in.guarded(stand_in.definition)),
+        Route(f"{here}/changes", stand_in.guarded(stand_in.changes)),
         Route(f"{here}/builds", stand_in.guarded(stand_in.builds)),
         Route(f"{here}/builds/{{build:int}}", stand_in.guarded(stand_in.build)),
         Route(f"{here}/builds/{{build:int}}/artifacts", stand_in.guarded(stand_in.artifacts)),
@@ -128,6 +138,23 @@ class _Azure:
             raise _NotThere(f"The requested build {number} could not be found.", "BuildNotFoundException")
         return project.builds[number]
 
+    def changes(self, request: Request, project: Project) -> Response:
+        """Between two runs of a pipeline on one branch; only previews of this interface exist."""
+        asked = request.query_params
+        if "-preview" not in asked.get("api-version", ""):
+            return _preview_only(asked.get("api-version", ""))
+        first, last = (project.builds.get(int(asked[name])) for name in ("fromBuildId", "toBuildId"))
+        if first is None or last is None:
+            raise _NotThere("The requested build could not be found.", "BuildNotFoundException")
+        between = [
+            run
+            for run in project.builds.values()
+            if first.id < run.id <= last.id and (run.pipeline, run.branch) == (last.pipeline, last.branch)
+        ]
+        newest_first = sorted(between, key=lambda run: run.id, reverse=True)
+        found = [_change(change) for run in newest_first for change in run.changes]
+        return _list(found[: int(asked.get("$top", "50"))])
+
     def artifacts(self, request: Request, project: Project) -> Response:
         run = self._run(request, project)
         here = f"{request.url.scheme}://{request.url.netloc}/{self._state.organisation}/{project.id}"
@@ -138,6 +165,8 @@ class _Azure:
             raise _NotThere(f"Artifact {name} not found for build {run.id}.", "ArtifactNotFoundException")
         if request.query_params.get("$format") == "zip":
             return _zip(run.artifacts[name])
+        if "fileId" in request.query_params:
+            return _file(run.artifacts[name], request.query_params["fileId"])
         return _json(self._artifact(project, run, run.artifacts[name], here))
 
     def _artifact(self, project: Project, run: BuildRun, artifact: PublishedArtifact, here: str) -> Document:
@@ -153,7 +182,7 @@ class _Azure:
             download = f"{url}&%24format=zip"
         else:
             properties = {"RootId": "DC04A61F02", **size, "HashType": "DEDUPNODEORCHUNK"}
-            resource = {"type": "PipelineArtifact", "data": "973C2055701973A001", "properties": properties}
+            resource = {"type": "PipelineArtifact", "data": artifact.manifest_id, "properties": properties}
             where = _content_id(project.name, run.id, artifact.name)
             download = f"{self._state.content_url}/_apis/artifact/{where}/content?format=zip"
         resource |= {"url": url} | ({"downloadUrl": download} if artifact.has_download_url else {})
@@ -194,7 +223,25 @@ def _build(project: Project, run: BuildRun) -> Document:
         "project": {"id": project.id, "name": project.name},
         "sourceBranch": run.branch,
         "sourceVersion": run.commit,
+        "requestedFor": _person(run.requested_for),
         "reason": "individualCI",
+    }
+
+
+def _person(name: str) -> Document:
+    number = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+    address = f"{name.casefold().replace(' ', '.')}@example.com"
+    return {"displayName": name, "id": number, "uniqueName": address, "descriptor": f"aad.{number}"}
+
+
+def _change(change: SourceChange) -> Document:
+    return {
+        "id": change.id,
+        "message": change.message,
+        "type": "TfsGit",
+        "author": _person(change.author),
+        "timestamp": f"{change.at:%FT%T}Z",
+        "location": f"https://dev.azure.com/contoso/_apis/git/repositories/shop/commits/{change.id}",
     }
 
 
@@ -221,6 +268,25 @@ def _error(status: int, message: str, kind: str) -> Response:
         },
         status,
     )
+
+
+def _preview_only(version: str) -> Response:
+    message = (
+        f'The requested version "{version}" of the resource is under preview. '
+        "The -preview flag must be supplied in the api-version for such requests."
+    )
+    return _error(400, message, "VssInvalidPreviewVersionException")
+
+
+def _file(artifact: PublishedArtifact, number: str) -> Response:
+    """One file of a pipeline artifact, or the list of them, by the id of its content."""
+    if artifact.kind == ArtifactKind.PIPELINE_ARTIFACT and artifact.has_manifest:
+        if number == artifact.manifest_id:
+            return Response(json.dumps(artifact.manifest), 200, media_type="application/octet-stream")
+        for data in artifact.files.values():
+            if number == blob_id(data):
+                return Response(data, 200, media_type="application/octet-stream")
+    raise _NotThere(f"File {number} of artifact {artifact.name} was not found.", "ArtifactNotFoundException")
 
 
 def _unauthorized(request: Request) -> Response:

@@ -1,5 +1,7 @@
 """What the Azure DevOps stand-in holds: projects, pipelines, builds and their published artifacts."""
 
+import hashlib
+import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,11 +28,39 @@ class PublishedArtifact:
     number: int = 440
     has_download_url: bool = True
     has_size: bool = True
+    has_manifest: bool = True
+
+    @property
+    def manifest(self) -> dict[str, object]:
+        """The list of the files, as the service keeps it for pipeline artifacts."""
+        items = [
+            {"path": f"/{path}", "blob": {"id": blob_id(data), "size": len(data)}} for path, data in self.files.items()
+        ]
+        return {"manifestFormat": "1.1.0", "items": items, "manifestReferences": []}
+
+    @property
+    def manifest_id(self) -> str:
+        return blob_id(json.dumps(self.manifest).encode())
+
+
+def blob_id(data: bytes) -> str:
+    """Ids are made of the content: a hash of 32 bytes, and how it was cut, which is 01 for whole ones."""
+    return hashlib.sha512(data).hexdigest()[:64].upper() + "01"
+
+
+@dataclass
+class SourceChange:
+    """A commit of the repository."""
+
+    id: str
+    message: str = ""
+    author: str = "Ada Lovelace"
+    at: datetime = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 
 @dataclass
 class BuildRun:
-    """One run of a pipeline. ``result`` is None while it runs."""
+    """One run of a pipeline. ``result`` is None while it runs; ``changes`` came with it, newest first."""
 
     id: int
     number: str
@@ -39,6 +69,8 @@ class BuildRun:
     commit: str = "8f3c2b1d5e7a9c0b2d4f6a8c1e3b5d7f9a0c2e4b"
     result: str | None = "succeeded"
     tags: tuple[str, ...] = ()
+    requested_for: str = "Ada Lovelace"
+    changes: tuple[SourceChange, ...] = ()
     finished_at: datetime = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
     artifacts: dict[str, PublishedArtifact] = field(default_factory=dict)
 

@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from fakes.exchanges import ask, recorded
+from fakes.exchanges import ask, differences, recorded
 from fakes.served import Place
 
+from integrations.azure_documents import ManifestDocument, PublishedDocument
 from local import azure
 from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtifact
 
@@ -31,6 +32,10 @@ ARTIFACTS = [
 ]
 
 
+MANIFESTS = recorded("azure-artifacts/*manifest*.json")
+SIGNED_IN = {"Authorization": "Basic " + base64.b64encode(b":t").decode()}
+
+
 @pytest.mark.parametrize("expected", ARTIFACTS)
 def test_the_stand_in_names_artifacts_like_the_recorded_server(here: tuple[Place, str], expected: dict[str, Any]):
     """The same fields, and the content on the same or another host."""
@@ -49,11 +54,44 @@ def test_the_stand_in_names_artifacts_like_the_recorded_server(here: tuple[Place
         )
     )
     place.app = azure.create_app(state)
-    signed_in = {"Authorization": "Basic " + base64.b64encode(b":t").decode()}
-    answer = ask(url, "GET", "/contoso/shop/_apis/build/builds/7/artifacts?api-version=6.0", signed_in)
+    answer = ask(url, "GET", "/contoso/shop/_apis/build/builds/7/artifacts?api-version=6.0", SIGNED_IN)
     assert (200, "application/json") == (answer.status, answer.headers["content-type"].split(";")[0])
     (actual,) = json.loads(answer.body)["value"]
     compare(expected, actual)
+
+
+@pytest.mark.parametrize("artifact", ARTIFACTS)
+def test_what_the_recorded_server_says_of_an_artifact_can_be_read(artifact: dict[str, Any]):
+    """Also where it says little."""
+    found = PublishedDocument.model_validate(artifact)
+    assert (artifact["name"], artifact["resource"]["type"]) == (found.name, found.resource.type)
+    assert artifact["resource"].get("downloadUrl") == found.resource.download_url
+
+
+@pytest.mark.parametrize("file", MANIFESTS)
+def test_the_stand_in_lists_the_files_of_a_pipeline_artifact_like_the_recorded_server(
+    here: tuple[Place, str], file: Path
+):
+    """By the id in its data, and gives each file by the id in that list, which tells of one hash and one length."""
+    expected = json.loads(file.read_text())
+    place, url = here
+    state = AzureState(tokens={"t"}, content_url="http://localhost:1")
+    run = state.project("shop").add(BuildRun(7, "1", 1))
+    names = [item["path"].removeprefix("/") for item in expected["items"]]
+    files = {name: b"x" * item["blob"]["size"] for name, item in zip(names, expected["items"], strict=True)}
+    run.publish(PublishedArtifact("drop", files, ArtifactKind.PIPELINE_ARTIFACT))
+    place.app = azure.create_app(state)
+    where = "/contoso/shop/_apis/build/builds/7/artifacts?artifactName=drop"
+    published = PublishedDocument.model_validate_json(ask(url, "GET", where, SIGNED_IN).body)
+    actual = json.loads(ask(url, "GET", f"{where}&fileId={published.resource.data}&fileName=m", SIGNED_IN).body)
+    assert [] == list(differences(expected, actual))
+    assert [item["path"] for item in expected["items"]] == [item["path"] for item in actual["items"]]
+    assert {len(item["blob"]["id"]) for item in expected["items"]} == {
+        len(item["blob"]["id"]) for item in actual["items"]
+    }
+    for name, item in zip(names, ManifestDocument.model_validate(actual).items, strict=True):
+        assert item.blob is not None
+        assert files[name] == ask(url, "GET", f"{where}&fileId={item.blob.id}&fileName=f", SIGNED_IN).body
 
 
 def compare(expected: dict[str, Any], actual: dict[str, Any]) -> None:
@@ -81,3 +119,4 @@ def test_there_is_something_to_compare_with():
     """Both kinds at least."""
     kinds = {param.values[0]["resource"]["type"] for param in ARTIFACTS}
     assert {"Container", "PipelineArtifact"} <= kinds
+    assert MANIFESTS

@@ -15,11 +15,11 @@ class RawServer:
 
 
 @contextmanager
-def raw_server(answer: bytes) -> Iterator[RawServer]:
-    """Serve while the block runs; every connection gets the same bytes."""
+def raw_server(*answers: bytes) -> Iterator[RawServer]:
+    """Serve while the block runs; one connection after the other gets its bytes, those beyond the last the same."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = RawServer(f"http://127.0.0.1:{listening.getsockname()[1]}")
-    thread = threading.Thread(target=_serve, args=(listening, server, answer), daemon=True)
+    thread = threading.Thread(target=_serve, args=(listening, server, answers), daemon=True)
     thread.start()
     try:
         yield server
@@ -29,7 +29,7 @@ def raw_server(answer: bytes) -> Iterator[RawServer]:
         thread.join(timeout=10)
 
 
-def _serve(listening: socket.socket, server: RawServer, answer: bytes) -> None:
+def _serve(listening: socket.socket, server: RawServer, answers: tuple[bytes, ...]) -> None:
     while True:
         try:
             connection, _ = listening.accept()
@@ -38,7 +38,7 @@ def _serve(listening: socket.socket, server: RawServer, answer: bytes) -> None:
         with connection:
             connection.settimeout(5)
             server.requests.append(_head(connection))
-            connection.sendall(answer)
+            connection.sendall(answers[min(len(server.requests), len(answers)) - 1])
 
 
 def _head(connection: socket.socket) -> str:

@@ -87,6 +87,7 @@ class AzureWorld:
         token: str = TOKEN,
         project: str = "shop",
         limits: Limits | None = None,
+        paths: tuple[str, ...] = ("**",),
     ) -> ArtifactSource:
         connection = Connection(
             name="contoso",
@@ -94,7 +95,9 @@ class AzureWorld:
             url=f"{self.url}/contoso",
             token=SecretStr(token),
         )
-        source = AzurePipelinesSource(connection="contoso", project=project, pipeline=pipeline, artifact=artifact)
+        source = AzurePipelinesSource(
+            connection="contoso", project=project, pipeline=pipeline, artifact=artifact, paths=paths
+        )
         return open_source(source, connection, limits or Limits())
 
 
@@ -108,7 +111,8 @@ def azure_world(places: Places) -> AzureWorld:
     project.add(BuildRun(2101, "20261119.1", 12, branch="refs/heads/feature", tags=("ready", "signed")))
     run = project.add(BuildRun(2102, "20261120.1", 12))
     files = {"infra/deploy.sh": b"#!/bin/sh\n", "infra/smoke test ä.sh": b"echo" * 50_000}
-    run.publish(PublishedArtifact("drop", files, ArtifactKind.PIPELINE_ARTIFACT))
+    run.publish(PublishedArtifact("drop", files, ArtifactKind.PIPELINE_ARTIFACT, has_manifest=False))
+    run.publish(PublishedArtifact("drop-listed", files, ArtifactKind.PIPELINE_ARTIFACT))
     run.publish(PublishedArtifact("drop-container", files, has_download_url=False, has_size=False))
     run.publish(PublishedArtifact("label", kind=ArtifactKind.GIT_REF))
     project.builds[2101].publish(PublishedArtifact("drop", {"a": b"a"}))

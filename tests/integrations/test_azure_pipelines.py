@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from fakes.raw_server import raw_server
@@ -9,13 +11,13 @@ from fakes.raw_server import raw_server
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact
 from domain.pipeline import LatestOf
 from integrations.allowance import Limits
-from local.azure_state import BuildRun, PublishedArtifact
+from local.azure_state import BuildRun, PublishedArtifact, SourceChange
 from local.faults import Fault
 
 FILES = {"infra/deploy.sh": b"#!/bin/sh\n", "infra/smoke test ä.sh": b"echo" * 50_000}
 
 
-@pytest.mark.parametrize("artifact", ["drop", "drop-container"])
+@pytest.mark.parametrize("artifact", ["drop", "drop-container", "drop-listed"])
 def test_the_files_of_the_latest_run_come_without_the_folder_around_them(azure_world, read, artifact):
     """Of both kinds of artifact, also where Azure names neither address nor size."""
     assert read(azure_world.open(artifact)) == FILES
@@ -39,6 +41,108 @@ def test_an_artifact_is_downloaded_once_for_all_of_its_files(azure_world, read):
     assert 1 == len(azure_world.state.content_requests)
 
 
+def test_sources_that_are_open_together_share_one_download(azure_world, read):
+    """As the threads of an agent do, each of which opens its own."""
+    one, other = azure_world.open(), azure_world.open()
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(read, (one, other)))
+    assert [FILES, FILES] == found
+    assert 1 == len(azure_world.state.content_requests)
+
+
+def test_files_that_azure_lists_come_one_by_one_from_its_own_host(azure_world, read):
+    """Only those that are wanted; nothing is asked of the other host."""
+    source = azure_world.open("drop-listed", paths=("**/*.sh",))
+    assert FILES == read(source)
+    asked_before = len(azure_world.state.seen)
+    (*_, last) = azure_world.open("drop-listed", paths=("**/smoke*",)).resolve("latest").files
+    assert ("infra/smoke test ä.sh", 200_000) == (last.path, last.size)
+    assert [] == azure_world.state.content_requests
+    assert 4 == len(azure_world.state.seen) - asked_before
+
+
+@pytest.mark.parametrize("artifact", ["drop", "drop-container", "drop-listed"])
+@pytest.mark.parametrize("start", [1, 199_999, 200_000])
+def test_a_file_can_be_had_from_the_middle_on(azure_world, artifact, start):
+    """Where Azure cannot give a part, the beginning is skipped here."""
+    source = azure_world.open(artifact)
+    rest = b"".join(source.stream("2102", "infra/smoke test ä.sh", start=start))
+    assert FILES["infra/smoke test ä.sh"][start:] == rest
+
+
+@pytest.mark.parametrize("artifact", ["drop", "drop-container", "drop-listed"])
+def test_patterns_choose_files_and_are_named_when_nothing_fits(azure_world, artifact):
+    """With what there is."""
+    found = azure_world.open(artifact, paths=("infra/*.sh",)).resolve("latest")
+    assert sorted(FILES) == [file.path for file in found.files]
+    with pytest.raises(ArtifactNotFound, match=r"run 2102 of infra-ci fits \*\.zip; it has infra/deploy\.sh"):
+        azure_world.open(artifact, paths=("*.zip",)).resolve("latest")
+
+
+def test_a_listed_file_that_comes_short_is_an_error(azure_world):
+    """Azure's list says how long it is, whatever the answer announces."""
+    source = azure_world.open("drop-listed")
+    source.resolve("latest")
+    fault = azure_world.state.faults.add(Fault("/artifacts", claims=100))
+    with pytest.raises(SourceUnreachable, match="has 200000 bytes, of which 100 came"):
+        list(source.stream("2102", "infra/smoke test ä.sh"))
+    assert 1 == fault.fired
+
+
+def test_recent_runs_are_good_ones_with_branch_tags_and_author(azure_world):
+    """Newest first; what people call a run is its label."""
+    azure_world.run.finished_at = datetime(2026, 11, 21, tzinfo=UTC)
+    azure_world.state.project("shop").add(BuildRun(2103, "20261121.1", 12, result="failed"))
+    newest, older = azure_world.open().recent(LatestOf(), 10)
+    assert ("2102", "20261120.1", "main", "Ada Lovelace") == (
+        newest.version,
+        newest.label,
+        newest.branch,
+        newest.author,
+    )
+    assert ("2101", "feature", ("ready", "signed")) == (older.version, older.branch, older.tags)
+    assert ["2101"] == [one.version for one in azure_world.open().recent(LatestOf(tags=("ready",)), 10)]
+    assert ["2102"] == [one.version for one in azure_world.open().recent(LatestOf(), 1)]
+
+
+def test_a_run_that_succeeded_in_part_is_good_but_not_stable(azure_world):
+    """As an unstable build of Jenkins is."""
+    azure_world.state.project("shop").add(BuildRun(2103, "20261121.1", 12, result="partiallySucceeded"))
+    assert "2103" == azure_world.open().recent(LatestOf(), 1)[0].version
+    assert "2102" == azure_world.open().recent(LatestOf(stable=True), 1)[0].version
+
+
+def test_changes_are_the_commits_between_two_runs_each_with_its_run(azure_world):
+    """The newest first; a run that failed has its commits, too."""
+    project = azure_world.state.project("shop")
+    one, two, three, four = (SourceChange(letter * 40, f"change {letter}") for letter in "abcd")
+    project.add(BuildRun(2103, "3", 12, commit=one.id, changes=(one,)))
+    project.add(BuildRun(2104, "4", 12, commit=three.id, changes=(three, two), result="failed"))
+    project.add(BuildRun(2105, "5", 12, commit=four.id, changes=(four,)))
+    project.add(BuildRun(2106, "6", 12, branch="refs/heads/other", changes=(SourceChange("e" * 40),)))
+    found = azure_world.open().changes("2103", "2105")
+    assert [("2105", four.id), ("2104", three.id), ("2104", two.id)] == [(one.version, one.commit) for one in found]
+    assert ("change d", "Ada Lovelace", four.at) == (found[0].message, found[0].author, found[0].at)
+    assert () == azure_world.open().changes("2105", "2103")
+
+
+def test_changes_of_a_run_that_is_gone_are_refused(azure_world):
+    """By its name."""
+    with pytest.raises(ArtifactNotFound, match="infra-ci has no run 99"):
+        azure_world.open().changes("99", "2102")
+
+
+def test_a_busy_server_is_asked_again_when_it_says_so(azure_world):
+    """A short wait is waited; a long one is for those who come again later."""
+    short = azure_world.state.faults.add(Fault("/builds", status=429, headers={"Retry-After": "0"}, times=2))
+    assert "2102" == azure_world.open().resolve("latest").version
+    assert 2 == short.fired
+    long = azure_world.state.faults.add(Fault("/builds", status=503, headers={"Retry-After": "3600"}, times=1))
+    with pytest.raises(SourceUnreachable, match=r"answered 503 .* come again after 3600"):
+        azure_world.open().resolve("latest")
+    assert 1 == long.fired
+
+
 def test_no_token_goes_to_the_host_that_serves_pipeline_artifacts(azure_world, read):
     """It is another host, whose address came in an answer."""
     read(azure_world.open("drop"))
@@ -52,8 +156,8 @@ def test_no_token_follows_a_redirect_to_another_host(azure_world):
         fault = azure_world.state.faults.add(Fault("/2102/artifacts", redirect_to=f"{trap.address}/blob"))
         with pytest.raises(ArtifactNotFound):
             azure_world.open("drop-container").resolve("latest")
-    assert 1 == fault.fired
-    assert [False] == ["authorization" in request.lower() for request in trap.requests]
+    assert 2 == fault.fired
+    assert [False] * 2 == ["authorization" in request.lower() for request in trap.requests]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +183,7 @@ def test_a_pipeline_may_be_named_by_its_id(azure_world):
         ({}, "9999", "infra-ci has no run 9999"),
         ({}, "20200101.1", r"infra-ci has no run 20200101\.1"),
         ({}, LatestOf(branch="x", tags=("y",)), "no run of infra-ci has succeeded on x with the tags y"),
-        ({"artifact": "nope"}, "latest", "has no artifact nope of run 2102"),
+        ({"artifact": "nope"}, "latest", "has no artifact nope of run 2102 of infra-ci; there is drop, drop-listed"),
         ({"artifact": "label"}, "latest", "is of the type GitRef, which cannot be downloaded"),
     ],
 )
@@ -138,9 +242,9 @@ def test_a_cut_download_is_an_error_and_the_next_try_is_whole(azure_world, artif
     faults, path = (world.content_faults, "/content") if on_other_host else (world.faults, "/2102/artifacts")
     fault = faults.add(Fault(path, cut_at=cut_at, times=1))
     with pytest.raises(SourceUnreachable):
-        list(source.stream("2102", f"{artifact}/infra/deploy.sh"))
+        list(source.stream("2102", "infra/deploy.sh"))
     assert 1 == fault.fired
-    assert FILES["infra/deploy.sh"] == b"".join(source.stream("2102", f"{artifact}/infra/deploy.sh"))
+    assert FILES["infra/deploy.sh"] == b"".join(source.stream("2102", "infra/deploy.sh"))
 
 
 def test_a_wrong_length_is_an_error(azure_world):
@@ -173,7 +277,7 @@ def test_a_file_that_grows_beyond_the_cap_is_refused(azure_world):
     azure_world.run.publish(bomb)
     source = azure_world.open("bomb", limits=Limits(size=100_000))
     with pytest.raises(UnsafeArtifact, match="larger than"):
-        list(source.stream("2102", "bomb/zeroes"))
+        list(source.stream("2102", "zeroes"))
 
 
 @pytest.mark.parametrize("name", ["../../x", "a\\..\\x", "a//b", "a/./b", "a\x07b"])
@@ -200,5 +304,5 @@ def test_a_link_in_a_zip_is_refused(azure_world):
 
 def test_a_file_that_is_gone_is_named(azure_world):
     """Pinned before, missing now."""
-    with pytest.raises(ArtifactNotFound, match=r"run 2102 of infra-ci has no file drop/gone\.sh"):
-        list(azure_world.open().stream("2102", "drop/gone.sh"))
+    with pytest.raises(ArtifactNotFound, match=r"run 2102 of infra-ci has no file gone\.sh"):
+        list(azure_world.open().stream("2102", "gone.sh"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.artifact_source import ArtifactNotFound, ArtifactSource, UnsafeArtifact
+from activities.artifact_source import ArtifactNotFound, ArtifactSource, UnsafeArtifact, WrongDigest
 from domain.pipeline import DirectorySource, LatestOf
 from integrations.allowance import Limits
 from integrations.artifact_sources import open_source
@@ -85,6 +85,18 @@ def test_no_locator_leads_out(folder, locator):
     """Though locators come from a stored manifest."""
     with pytest.raises(UnsafeArtifact):
         list(source(folder).stream("latest", locator))
+
+
+def test_a_file_can_be_had_from_the_middle_on(folder):
+    """One that became shorter is another file."""
+    assert b"tes" == b"".join(source(folder).stream("latest", "notes.txt", start=2))
+    with pytest.raises(WrongDigest, match="shorter than the 6 bytes"):
+        list(source(folder).stream("latest", "notes.txt", start=6))
+
+
+def test_a_directory_knows_neither_versions_nor_changes(folder):
+    """There is only what is there."""
+    assert ((), ()) == (source(folder).recent(LatestOf(), 10), source(folder).changes("1", "2"))
 
 
 def test_a_file_that_is_gone_is_named(folder):

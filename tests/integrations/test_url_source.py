@@ -115,6 +115,56 @@ def test_a_body_without_a_length_needs_a_digest(read):
         assert {"x": b"shop"} == read(source(f"{server.address}/x", sha256(b"shop").hexdigest()))
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_file_can_be_had_from_the_middle_on(jenkins_world, href, ranges):
+    """Also of a server that knows no ranges."""
+    jenkins_world.state.knows_ranges = ranges
+    assert CONTENT[123:] == b"".join(source(href).stream("1", href, start=123))
+    assert b"" == b"".join(source(href).stream("1", href, start=len(CONTENT)))
+
+
+def test_nothing_is_left_of_a_file_that_has_come():
+    """As the server says, too."""
+    answer = b"HTTP/1.1 416 No\r\nContent-Length: 0\r\nContent-Range: bytes */2\r\n\r\n"
+    with raw_server(answer) as server:
+        assert b"" == b"".join(source(f"{server.address}/x").stream("1", f"{server.address}/x", start=2))
+
+
+def part(content_range: str, body: bytes = b"23456789", headers: str = "") -> bytes:
+    head = f"HTTP/1.1 206 Partial Content\r\nContent-Length: {len(body)}\r\n{headers}{content_range}\r\n"
+    return head.encode() + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (part(""), UnsafeArtifact),
+        (part("Content-Range: bytes 1-8/9\r\n"), UnsafeArtifact),
+        (part("Content-Range: bytes 2-8/10\r\n"), UnsafeArtifact),
+        (part("Content-Range: bytes 2-9/*\r\n"), UnsafeArtifact),
+        (part("Content-Range: bytes 2-9/10\r\n", b"234"), SourceUnreachable),
+        (part("Content-Range: bytes 2-9/10\r\n", b"23456789a"), SourceUnreachable),
+        (b"HTTP/1.1 416 No\r\nContent-Length: 0\r\nContent-Range: bytes */1\r\n\r\n", WrongDigest),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0", WrongDigest),
+    ],
+)
+def test_a_part_that_is_another_than_was_asked_for_is_refused(answer, error):
+    """Glued to what is there, it would make a file that never was."""
+    with raw_server(answer) as server, pytest.raises(error):
+        list(source(f"{server.address}/x").stream("1", f"{server.address}/x", start=2))
+
+
+def test_a_file_that_changed_meanwhile_is_not_glued_together():
+    """The server is asked for a part of the same file only, and gives all of another."""
+    answer = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nETag: "%s"\r\n\r\nabc'
+    with raw_server(answer % b"one", answer % b"two") as server:
+        opened = source(f"{server.address}/x")
+        assert b"abc" == b"".join(opened.stream("1", f"{server.address}/x"))
+        with pytest.raises(WrongDigest, match="has changed at its source"):
+            list(opened.stream("1", f"{server.address}/x", start=1))
+    assert 'if-range: "one"' in server.requests[1].lower()
+
+
 def test_nobody_listening_is_unreachable(read):
     """Port 1 of this machine answers nobody."""
     with pytest.raises(SourceUnreachable):
