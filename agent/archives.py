@@ -1,10 +1,12 @@
 """Unpack archives that nobody vouches for: everything odd is refused, and then nothing of the archive remains."""
 
+import errno
 import gzip
 import io
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import unicodedata
@@ -83,8 +85,12 @@ def unpack(archive: Path, into: Path, limits: Limits | None = None) -> int:
         _move(staging, into)
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise UnsafeArtifact(f"{archive.name} is damaged: {error}") from error
-    except (NotImplementedError, RecursionError, ValueError, RuntimeError) as error:
+    except (NotImplementedError, RecursionError, ValueError, RuntimeError, LookupError, struct.error) as error:
         raise UnsafeArtifact(f"{archive.name} cannot be read: {type(error).__name__}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # which is an offset in front of the file's beginning
+            raise
+        raise UnsafeArtifact(f"{archive.name} is damaged: it points outside of itself") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return count
@@ -170,13 +176,17 @@ def _tar_members(archive: Path, budget: _Budget) -> Generator[Member]:
     with archive.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_packed else raw as stream:
         bounded = _BoundedReader(stream, _Budget(budget.limits, budget.packed))
         with tarfile.open(fileobj=bounded, mode="r:") as opened:
-            for info in opened:
+            while info := opened.next():
                 yield _tar_member(opened, info)
+                # Or a hundred thousand of them would be kept in memory.
+                opened.members = []  # type: ignore[attr-defined]  # typeshed lacks it
 
 
 def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     if info.isdir():
         return Member(info.name, 0o755, None)
+    if info.size < 0:
+        raise UnsafeArtifact(f"{printable(info.name)} has a size below zero")
     if not info.isfile() or info.issparse():
         raise UnsafeArtifact(f"{printable(info.name)} is a link, a device or sparse")
     return Member(info.name, info.mode, opened.extractfile(info))

@@ -3,7 +3,9 @@
 import gzip
 import io
 import os
+import random
 import stat
+import struct
 import tarfile
 import warnings
 import zipfile
@@ -72,6 +74,40 @@ def pax_chain(length: int) -> bytes:
     return header * length + bytes(1024)
 
 
+def pax(name: str, **headers: str) -> bytes:
+    """A harmless name, and what an extended header says instead."""
+    info = tarfile.TarInfo(name)
+    info.pax_headers = {key.replace("_", "."): value for key, value in headers.items()}
+    return tar_of(OK, info, form=tarfile.PAX_FORMAT)
+
+
+def claiming(size: bytes) -> bytes:
+    """A tar whose one member is said to have another size."""
+    header = bytearray(tar_of(("x", b"1"))[:512])
+    header[124:136] = size
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + b"1" * 512 + bytes(1024)
+
+
+def overlapping(count: int) -> bytes:
+    """A ZIP whose entries are all the same packed bytes."""
+    archive = zip_of(("f0", bytes(2_000_000)))
+    start, last = archive.index(b"PK\x01\x02"), archive.index(b"PK\x05\x06")
+    entries = b"".join(archive[start:last].replace(b"f0", b"f%d" % (number % 10)) for number in range(count))
+    end = bytearray(archive[last:])
+    end[8:16] = struct.pack("<HHL", count & 0xFFFF, count & 0xFFFF, len(entries))
+    return archive[:start] + entries + bytes(end)
+
+
+def pointing_outside() -> bytes:
+    """A ZIP whose entry begins in front of the file."""
+    archive = bytearray(zip_of(OK))
+    end = archive.index(b"PK\x05\x06")
+    archive[end + 16 : end + 20] = struct.pack("<L", struct.unpack("<L", archive[end + 16 : end + 20])[0] + 200)
+    return bytes(archive)
+
+
 OK: Entry = ("ok.txt", b"fine")
 HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "tar up": ("a.tar", lambda: tar_of(OK, ("../out", b"x"))),
@@ -82,6 +118,22 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "tar backslash": ("a.tar", lambda: tar_of(OK, ("..\\out", b"x"))),
     "tar symlink": ("a.tar", lambda: tar_of(OK, odd("l", tarfile.SYMTYPE, "/etc"), ("l/passwd", b"x"))),
     "tar symlink inside": ("a.tar", lambda: tar_of(OK, odd("l", tarfile.SYMTYPE, "ok.txt"))),
+    "tar symlink chain": (
+        "a.tar",
+        lambda: tar_of(
+            *(odd(f"l{number}", tarfile.SYMTYPE, f"l{number - 1}/..") for number in range(1, 9)), ("l8/out", b"x")
+        ),
+    ),
+    "tar folder that is a link": ("a.tar", lambda: tar_of(OK, odd("d/", tarfile.SYMTYPE, "../.."), ("d/out", b"x"))),
+    "tar pax path": ("a.tar", lambda: pax("harmless", path="../out")),
+    "tar pax absolute path": ("a.tar", lambda: pax("harmless", path="/tmp/out")),
+    "tar pax sparse name": ("a.tar", lambda: pax("harmless", GNU_sparse_name="../out", GNU_sparse_major="0")),
+    "tar long name up": ("a.tar", lambda: tar_of(OK, ("../" * 60 + "out", b"x"))),
+    "tar size beyond its end": ("a.tar", lambda: claiming(b"77777777777\0")),
+    "tar size of 2**63": ("a.tar", lambda: claiming(b"\x80" + bytes(3) + (1 << 63).to_bytes(8, "big"))),
+    "tar size below zero": ("a.tar", lambda: claiming(b"\xff" * 12)),
+    "tar.gz up": ("a.tar.gz", lambda: gzip.compress(tar_of(OK, ("../out", b"x")))),
+    "tgz of tgz bombs": ("a.tgz", lambda: gzip.compress(gzip.compress(bytes(50_000_000)))),
     "tar hard link": ("a.tar", lambda: tar_of(OK, odd("l", tarfile.LNKTYPE, "ok.txt"))),
     "tar hard link out": ("a.tar", lambda: tar_of(OK, odd("l", tarfile.LNKTYPE, "/etc/passwd"))),
     "tar character device": ("a.tar", lambda: tar_of(OK, odd("d", tarfile.CHRTYPE))),
@@ -112,6 +164,16 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "zip zero byte": ("a.zip", lambda: renamed(zip_of(OK, ("outXpng", b"x")), b"outXpng", b"out\0png")),
     "zip symlink": ("a.zip", lambda: zip_of(OK, (unix("l", stat.S_IFLNK | 0o777), b"/etc/passwd"))),
     "zip device": ("a.zip", lambda: zip_of(OK, (unix("d", stat.S_IFCHR | 0o666), b""))),
+    "zip pipe": ("a.zip", lambda: zip_of(OK, (unix("p", stat.S_IFIFO | 0o666), b""))),
+    "zip symlink to a folder": (
+        "a.zip",
+        lambda: zip_of((unix("l", stat.S_IFLNK | 0o777), b"../.."), ("l/out", b"x")),
+    ),
+    "zip folder up": ("a.zip", lambda: zip_of(OK, ("../out/", b""))),
+    "zip long part": ("a.zip", lambda: zip_of(("n" * 300, b"x"))),
+    "zip accent clash": ("a.zip", lambda: zip_of(("é", b"1"), ("e\u0301", b"2"))),
+    "zip of overlapping entries": ("a.zip", lambda: overlapping(40)),
+    "zip pointing outside of itself": ("a.zip", pointing_outside),
     "zip twice": ("a.zip", lambda: zip_of(OK, OK)),
     "zip case clash": ("a.zip", lambda: zip_of(("Readme", b"1"), ("README", b"2"))),
     "zip file as folder": ("a.zip", lambda: zip_of(("a", b"1"), ("a/b", b"2"))),
@@ -137,6 +199,51 @@ def test_hostile_archives_leave_nothing(case: str, tmp_path: Path) -> None:
     with pytest.raises(UnsafeArtifact):
         unpack(archive, into, LIMITS)
     assert [world / "a", into] == sorted(world.rglob("*"))
+
+
+def test_a_hundred_thousand_entries_are_the_most(tmp_path: Path) -> None:
+    """Without any limits of the test's own."""
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(overlapping(100_001))
+    (tmp_path / "into").mkdir()
+    with pytest.raises(UnsafeArtifact, match="more than 100,000 entries"):
+        unpack(archive, tmp_path / "into")
+    assert [] == list((tmp_path / "into").iterdir())
+
+
+def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
+    """A thousand bytes out for each byte in: at the first 100 MiB, without any limits of the test's own."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(101 << 20))
+    packed = (tmp_path / "a.zip").stat().st_size
+    assert (101 << 20) / packed > 1000
+    (tmp_path / "into").mkdir()
+    with pytest.raises(UnsafeArtifact, match="more than 200 times its size"):
+        unpack(tmp_path / "a.zip", tmp_path / "into")
+    assert [] == list((tmp_path / "into").iterdir())
+
+
+def test_damaged_archives_are_refused_or_unpacked(tmp_path: Path) -> None:
+    """Whatever bytes of them were changed: nothing lands outside, and no other trouble than a refusal comes of it."""
+    rng = random.Random(8)
+    content: list[Entry] = [("bin/run.sh", b"#!/bin/sh\n" * 20), ("d/x", b"abc" * 500)]
+    whole = {"a.zip": zip_of(*content), "a.tar": tar_of(*content)[:5000], "a.tgz": gzip.compress(tar_of(*content))}
+    refused = 0
+    for number in range(150):
+        name = rng.choice(sorted(whole))
+        damaged = bytearray(whole[name])
+        for _ in range(rng.choice([1, 2, 8])):
+            damaged[rng.randrange(len(damaged))] = rng.choice([0, 255, ord("/"), ord("."), rng.randrange(256)])
+        into = tmp_path / f"world{number}" / "a"
+        into.mkdir(parents=True)
+        (tmp_path / name).write_bytes(damaged)
+        try:
+            unpack(tmp_path / name, into, LIMITS)
+        except UnsafeArtifact:
+            refused += 1
+            assert [] == list(into.iterdir())
+        assert [into] == list(into.parent.iterdir())
+    assert 50 < refused < 150
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.TGZ"])
