@@ -5,13 +5,10 @@ itself, so there a version is ``main#142``.
 """
 
 import weakref
-from collections.abc import Iterator
-from contextlib import closing
-from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, NoReturn, TypeVar
 from urllib.parse import quote, unquote
 
-import requests
 from pydantic import ValidationError
 
 from activities.artifact_source import (
@@ -24,10 +21,10 @@ from activities.artifact_source import (
 from domain.artifact import Change, VersionOffer
 from domain.connection import Connection
 from domain.pipeline import JenkinsSource, LatestOf
-from integrations.allowance import Allowance, Limits
-from integrations.jenkins_body import body_from
-from integrations.jenkins_documents import GOOD, HISTORY, STABLE, WHOLE, BuildDocument, JobDocument
-from integrations.jenkins_server import JenkinsServer, translated
+from integrations.allowance import Limits
+from integrations.jenkins_documents import ABOUT, GOOD, HISTORY, NUMBERS, STABLE, WHOLE, BuildDocument, JobDocument
+from integrations.jenkins_files import ArchivedFiles
+from integrations.jenkins_server import JenkinsServer
 from integrations.path_patterns import chosen
 from integrations.safe_path import safe_path
 
@@ -38,7 +35,7 @@ _BETWEEN = "//"  # of job and path in a locator; neither a job nor a safe path h
 _BRANCH_END = "#"
 _PAGE = 100  # builds in one answer; Jenkins reads each from its disk
 _MOST_PAGES = 20
-
+_MOST_FILES = 100_000
 
 Kind = TypeVar("Kind", BuildDocument, JobDocument)
 
@@ -48,7 +45,7 @@ class _Place(NamedTuple):
 
     job: str
     named: str
-    branch: str | None
+    branch: str | None = None
 
     def version(self, number: int) -> str:
         return str(number) if self.branch is None else f"{self.branch}{_BRANCH_END}{number}"
@@ -60,21 +57,23 @@ class JenkinsArtifacts:
     def __init__(self, source: JenkinsSource, connection: Connection, limits: Limits) -> None:
         self._source = source
         self._connection = connection
-        self._limits = limits
-        self._server = JenkinsServer(connection)
-        self._files: dict[str, frozenset[str]] = {}
+        self._server = JenkinsServer(connection, limits)
+        self._files: dict[str, ArchivedFiles] = {}
         self.close = weakref.finalize(self, self._server.session.close)
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
         place = self._place(version)
-        found = self._build(place, WHOLE)
+        found = self._build(place)
         where = f"build {found.number} of the job {place.job}"
         if found.building:
             raise ArtifactNotFound(f"{where} is still running")
-        paths = chosen([safe_path(file.path) for file in found.artifacts], self._source.paths, where)
+        md5s = found.md5s(place.job)
         return ResolvedVersion(
             version=place.version(found.number),
-            files=tuple(FileOffer(path=path, locator=f"{place.job}{_BETWEEN}{path}") for path in paths),
+            files=tuple(
+                FileOffer(path=path, locator=f"{place.job}{_BETWEEN}{path}", md5=md5s.get(path))
+                for path in chosen(_safe_paths(found, where), self._source.paths, where)
+            ),
             branch=found.branch or place.branch,
             commit=found.commit,
             author=found.author,
@@ -85,24 +84,17 @@ class JenkinsArtifacts:
     def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
         job, _, path = locator.rpartition(_BETWEEN)
         number = _number(version.rpartition(_BRANCH_END)[2])
-        what = f"{path} of build {number} of the job {job}"
-        allowance = Allowance(self._limits, path)
-        url = self._file_url(job, number, path)
-        with translated(self._connection), closing(self._server.get(url, start)) as answer:
-            if not _is_past_the_end(answer, start):
-                self._server.check(answer, what)
-                yield from body_from(answer, start, allowance, path)
+        yield from self._files_of(job, number).stream(safe_path(path), start)
 
     def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
         job = self._job_of(wanted)
         fields = f"builds[{HISTORY}]{{0,{_PAGE}}}"
         found = self._job(job, f"name,{fields},jobs[name,{fields}]")
+        builds: list[tuple[BuildDocument, str | None]] = [(build, wanted.branch) for build in found.builds]
         if found.has_branches:
-            builds: list[tuple[BuildDocument, str | None]] = [
-                (build, unquote(inner.name)) for inner in found.jobs for build in inner.builds
-            ]
-        else:
-            builds = [(build, wanted.branch) for build in found.builds]
+            builds = [(build, unquote(inner.name)) for inner in found.jobs for build in inner.builds]
+        elif found.jobs:
+            self._refuse_folder(job, found)
         good = STABLE if wanted.stable else GOOD
         fitting = [(build, branch) for build, branch in builds if not build.building and build.result in good]
         fitting.sort(key=lambda one: one[0].timestamp, reverse=True)
@@ -112,12 +104,9 @@ class JenkinsArtifacts:
         first, last = self._place(since), self._place(until)
         if first.job != last.job:
             return ()
-        after, newest = int(first.named), int(last.named)
-        builds = self._history(first.job, after, newest)
-        for missing in {after, newest} - {build.number for build in builds}:
-            raise ArtifactNotFound(f"the job {first.job} at {self._connection.name} has no build {missing}")
+        after, newest = int(_number(first.named)), int(_number(last.named))
         found = dict[str, Change]()
-        for build in reversed([build for build in builds if after < build.number <= newest]):
+        for build in reversed(self._history(first.job, after, newest)):
             for commit in reversed(list(build.commits())):
                 if commit.id is not None and commit.id not in found:
                     found[commit.id] = Change(
@@ -144,14 +133,20 @@ class JenkinsArtifacts:
         )
 
     def _history(self, job: str, after: int, newest: int) -> list[BuildDocument]:
-        """The builds from ``newest`` down to ``after``, both with it; those that were discarded are not among them."""
+        """The builds that came after one, down from the newest; those that were discarded are not among them.
+
+        Raises ArtifactNotFound when either end is gone.
+        """
         found = list[BuildDocument]()
+        missing = {after, newest}
         for page in range(_MOST_PAGES):
-            tree = f"allBuilds[{HISTORY}]{{{page * _PAGE},{(page + 1) * _PAGE}}}"
-            builds = self._job(job, tree).builds
-            found += [build for build in builds if after <= build.number <= newest]
-            if len(builds) < _PAGE or builds[-1].number <= after:
+            asked = self._job(job, f"{NUMBERS},allBuilds[{HISTORY}]{{{page * _PAGE},{(page + 1) * _PAGE}}}")
+            missing -= {build.number for build in asked.builds}
+            found += [build for build in asked.builds if after < build.number <= newest]
+            if not missing or len(asked.builds) < _PAGE:
                 break
+        for number in sorted(missing):
+            raise ArtifactNotFound(self._missing(job, str(number), asked))
         return found
 
     def _place(self, version: str | LatestOf) -> _Place:
@@ -160,7 +155,7 @@ class JenkinsArtifacts:
             return _Place(self._job_of(version), named, version.branch)
         branch, found, number = version.rpartition(_BRANCH_END)
         if not found:
-            return _Place(self._source.job, _LAST_SUCCESSFUL if version == LATEST else _number(version), None)
+            return _Place(self._source.job, _LAST_SUCCESSFUL if version == LATEST else _number(version))
         return _Place(self._branch_job(branch), _number(number), branch)
 
     def _job_of(self, wanted: LatestOf) -> str:
@@ -172,51 +167,68 @@ class JenkinsArtifacts:
         """A branch is a job of the multibranch folder, its slashes quoted in its name."""
         return f"{self._source.job}/{quote(branch, safe='')}"
 
-    def _build_url(self, job: str, number: int) -> str:
+    def _build_url(self, job: str, number: int | str) -> str:
         return f"{self._server.job_url(job)}/{number}/"
 
-    def _build(self, place: _Place, tree: str) -> BuildDocument:
+    def _build(self, place: _Place) -> BuildDocument:
         """One request; raises ArtifactNotFound naming the job, or the build."""
+        url, what = f"{self._server.job_url(place.job)}/{place.named}", f"build {place.named} of the job {place.job}"
         try:
-            answer = self._server.build(place.job, place.named, tree)
+            answer = self._server.document(url, WHOLE, what)
         except ArtifactNotFound:
-            self._job(place.job, "name")
-            if place.named.isdecimal():
-                raise
-            kind = "stable" if place.named == _LAST_STABLE else "successful"
-            raise ArtifactNotFound(f"the job {place.job} at {self._connection.name} has no {kind} build") from None
+            about = self._job(place.job, ABOUT)
+            if about.has_branches or about.jobs:
+                self._refuse_folder(place.job, about)
+            raise ArtifactNotFound(self._missing(place.job, place.named, about)) from None
         return self._read(BuildDocument, answer)
 
     def _job(self, job: str, tree: str) -> JobDocument:
-        return self._read(JobDocument, self._server.document(self._server.job_url(job), tree, f"the job {job}"))
+        what = f"the job {job}"
+        return self._read(JobDocument, self._server.document(self._server.job_url(job), tree, what))
 
-    def _read(self, kind: type[Kind], answer: Any) -> Kind:
+    def _read(self, kind: type[Kind], answer: object) -> Kind:
         try:
             return kind.model_validate(answer)
         except ValidationError as error:
             raise SourceUnreachable(f"{self._connection.name} does not answer as Jenkins does") from error
 
-    def _file_url(self, job: str, number: str, path: str) -> str:
-        """Composed of the path; raises ArtifactNotFound when the build lacks the file."""
+    def _refuse_folder(self, job: str, found: JobDocument) -> NoReturn:
+        names = ", ".join(unquote(inner.name) for inner in found.jobs[:5]) or "none yet"
+        if found.has_branches:
+            raise ArtifactNotFound(f"the job {job} has branches, each with builds of its own; choose one ({names})")
+        raise ArtifactNotFound(f"{job} at {self._connection.name} is a folder; name a job in it ({names})")
+
+    def _missing(self, job: str, named: str, about: JobDocument) -> str:
+        where = f"the job {job} at {self._connection.name}"
+        if not named.isdecimal():
+            kind = "stable" if named == _LAST_STABLE else "successful"
+            return f"{where} has no {kind} build{'; it is disabled' if about.disabled else ''}"
+        if int(named) >= about.next_number:
+            return f"{where} has no build {named}; the last one is {about.next_number - 1}"
+        oldest = f"; the oldest that is left is {about.first.number}" if about.first else ""
+        return (
+            f"{where} has no build {named} any more: it was discarded, or deleted{oldest}. "
+            "Jenkins keeps the builds that are marked to be kept for ever"
+        )
+
+    def _files_of(self, job: str, number: str) -> ArchivedFiles:
+        """Asked once for each build."""
         where = f"{job}{_BETWEEN}{number}"
         if where not in self._files:
-            build = self._build(_Place(job, number, None), WHOLE)
-            self._files[where] = frozenset(file.path for file in build.artifacts)
-        if safe_path(path) not in self._files[where]:
-            raise ArtifactNotFound(f"build {number} of the job {job} has no file {path}")
-        return f"{self._server.job_url(job)}/{number}/artifact/{quote(path)}"
+            what = f"build {number} of the job {job}"
+            paths = _safe_paths(self._build(_Place(job, number)), what)
+            url = f"{self._build_url(job, number)}artifact/"
+            self._files[where] = ArchivedFiles(self._server, url, what, paths, self._source.paths)
+        return self._files[where]
+
+
+def _safe_paths(build: BuildDocument, where: str) -> Sequence[str]:
+    if len(build.artifacts) > _MOST_FILES:
+        raise UnsafeArtifact(f"{where} has more than {_MOST_FILES} files")
+    return [safe_path(file.path) for file in build.artifacts]
 
 
 def _number(version: str) -> str:
     if not (version.isascii() and version.isdecimal()):
         raise ArtifactNotFound(f"{version!r} is no build number of Jenkins")
     return version
-
-
-def _is_past_the_end(answer: requests.Response, start: int) -> bool:
-    """Whether all of the file had come already; raises UnsafeArtifact when it is shorter than that now."""
-    if not start or answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return False
-    if answer.headers.get("Content-Range") != f"bytes */{start}":
-        raise UnsafeArtifact(f"the server gives other bytes than those from {start} on, which were asked for")
-    return True

@@ -6,22 +6,31 @@ from http import HTTPStatus
 
 import requests
 
-from activities.artifact_source import SourceUnreachable, UnsafeArtifact
+from activities.artifact_source import SourceUnreachable, UnsafeArtifact, WrongDigest
 from integrations.allowance import CHUNK, Allowance
+from integrations.http_download import skipping
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+# Older ones leave out the unit. When all has come already, the last byte is the one before the first.
+_CONTENT_RANGE = re.compile(r"(?:bytes )?(\d+)-(\d+)/(\d+)")
 
 
 def body_from(answer: requests.Response, start: int, allowance: Allowance, what: str) -> Iterator[bytes]:
     """The bytes from ``start`` on, counted, of an answer to a request for them.
 
-    Servers that do not know ranges answer with all (200), of which the first are skipped.
+    Servers that do not know ranges answer with all (200), of which the first are skipped. Raises WrongDigest when the
+    file is shorter than that by now.
     """
-    if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
-        yield from _skipping(start, allowance.over(body(answer, what)), what)
-        return
-    expected = _announced(answer, start, what)
-    came = 0
+    if start and answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if answer.headers.get("Content-Range") != f"bytes */{start}":
+            raise _changed(what)
+    elif answer.status_code == HTTPStatus.PARTIAL_CONTENT:
+        yield from _rest(answer, start, allowance, what)
+    else:
+        yield from skipping(start, allowance.over(body(answer, what)), what)
+
+
+def _rest(answer: requests.Response, start: int, allowance: Allowance, what: str) -> Iterator[bytes]:
+    expected, came = _announced(answer, start, what), 0
     for chunk in allowance.over(body(answer, what)):
         came += len(chunk)
         if came > expected:
@@ -38,24 +47,24 @@ def _announced(answer: requests.Response, start: int, what: str) -> int:
     if found is None:
         raise UnsafeArtifact(f"the server does not say which bytes of {what} it gives: {text[:100]!r}")
     first, last, size = (int(number) for number in found.groups())
-    if first != start or last != size - 1 or last < first:
+    if start > size:
+        raise _changed(what)
+    if first != start or last != size - 1:
         raise UnsafeArtifact(f"the server gives other bytes of {what} than those from {start} on: {text[:100]!r}")
     return size - start
 
 
-def _skipping(start: int, chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
-    left = start
-    for chunk in chunks:
-        if left < len(chunk):
-            yield chunk[left:]
-        left = max(0, left - len(chunk))
-    if left:
-        raise UnsafeArtifact(f"{what} is shorter now than the {start} bytes of it that had come before")
+def _changed(what: str) -> WrongDigest:
+    return WrongDigest(f"{what} has changed at its source since its first bytes came")
 
 
-def body(answer: requests.Response, what: str) -> Iterator[bytes]:
-    """Whatever has come, at once: a slow drip must not hide from the deadline behind a full chunk."""
-    if "Content-Length" not in answer.headers and "chunked" not in answer.headers.get("Transfer-Encoding", ""):
+def body(answer: requests.Response, what: str, *, may_be_endless: bool = False) -> Iterator[bytes]:
+    """Whatever has come, at once: a slow drip must not hide from the deadline behind a full chunk.
+
+    What announces no length is refused, unless the caller sees by itself where it ends.
+    """
+    says_its_end = "Content-Length" in answer.headers or "chunked" in answer.headers.get("Transfer-Encoding", "")
+    if not says_its_end and not may_be_endless:
         raise UnsafeArtifact(f"the server does not say how long {what} is, so a cut would go unnoticed")
     while chunk := answer.raw.read1(CHUNK, decode_content=True):
         yield chunk

@@ -1,5 +1,6 @@
 """What is read of Jenkins' answers: builds and jobs, with the commits that came in, in either shape."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -10,6 +11,8 @@ from domain.frozen import Frozen
 _CHANGES = "items[commitId,msg,timestamp,author[fullName]]"
 _REVISION = "actions[lastBuiltRevision[SHA1,branch[name]]]"
 HISTORY = f"number,building,result,timestamp,{_REVISION},changeSet[{_CHANGES}],changeSets[{_CHANGES}]"
+NUMBERS = "nextBuildNumber,firstBuild[number]"
+ABOUT = f"name,disabled,{NUMBERS},jobs[name]{{0,5}}"
 WHOLE = f"{HISTORY},artifacts[relativePath],fingerprint[fileName,hash,original[name]]"
 GOOD = frozenset({"SUCCESS", "UNSTABLE"})
 STABLE = frozenset({"SUCCESS"})
@@ -17,6 +20,10 @@ STABLE = frozenset({"SUCCESS"})
 
 class _ArchivedFile(Frozen):
     path: str = Field(alias="relativePath")
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
 
 
 class _Branch(Frozen):
@@ -123,12 +130,35 @@ class BuildDocument(Frozen):
     def _revision(self) -> _Revision | None:
         return next((action.revision for action in self.actions if action and action.revision), None)
 
+    def md5s(self, job: str) -> dict[str, str]:
+        """What Jenkins recorded of the archived files, by path.
+
+        It knows files by name only, and also those that the build took from elsewhere; so a name counts when it is
+        that of one archived file, and of one file that builds of this very ``job`` made.
+        """
+        names = Counter(file.name for file in self.artifacts)
+        found = {one.file_name: one.hash for one in self.fingerprints}
+        made = Counter(one.file_name for one in self.fingerprints)
+        own = {one.file_name for one in self.fingerprints if one.original and one.original.name == job}
+        return {
+            file.path: found[file.name]
+            for file in self.artifacts
+            if file.name in own and names[file.name] == 1 and made[file.name] == 1
+        }
+
+
+class _Number(Frozen):
+    number: int
+
 
 class JobDocument(Frozen):
     """A job with its newest builds, or a folder with its jobs; the builds come newest first."""
 
     java_class: str = Field(alias="_class", default="")
     name: str = ""
+    disabled: bool = False
+    next_number: int = Field(alias="nextBuildNumber", default=0)
+    first: _Number | None = Field(alias="firstBuild", default=None)
     builds: tuple[BuildDocument, ...] = Field(validation_alias=AliasChoices("builds", "allBuilds"), default=())
     jobs: tuple["JobDocument", ...] = ()
 

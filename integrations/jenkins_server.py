@@ -1,12 +1,14 @@
 """One Jenkins as a connection names it: composed addresses, a token that stays there, and errors that say what to do.
 
 What is deliberately not used of jenkinsapi, because each was seen to go wrong: ``api/python`` (its parser changes
-names), ``Jenkins[...]`` and ``get_build`` (a request for every folder), ``Artifact.save`` (takes a cut file for whole)
-and links that stand in answers (Jenkins' own idea of its address may not be ours).
+names), ``Jenkins[...]`` and ``get_build`` (a request for every folder), ``Build`` (reads as long as the server likes),
+``Artifact.save`` (takes a cut file for whole) and links that stand in answers (Jenkins' own idea of its address may
+not be ours).
 """
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -14,27 +16,31 @@ from urllib.parse import quote, urljoin, urlsplit
 import jenkinsapi.config
 import requests
 import urllib3
-from jenkinsapi.build import Build
 from jenkinsapi.custom_exceptions import JenkinsAPIException
 from jenkinsapi.jenkins import Jenkins
 
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact
 from domain.connection import Connection
+from integrations.allowance import Allowance, Limits
+from integrations.jenkins_body import body
 
 jenkinsapi.config.JENKINS_API = "api/json"
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 _DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_LARGEST_DOCUMENT = 64 << 20
+_DEFAULT_LIMITS = Limits(seconds=300)
 _GOOD = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 
 
 class JenkinsServer:
     """Not for use by two threads at once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, limits: Limits = _DEFAULT_LIMITS) -> None:
         self.connection = connection
         self.jenkins = _open(connection)
+        self.limits = limits
 
     @property
     def session(self) -> requests.Session:
@@ -46,23 +52,13 @@ class JenkinsServer:
         """Composed from our own address, each name quoted once."""
         return self.connection.url.rstrip("/") + "".join(f"/job/{quote(name, safe='')}" for name in job.split("/"))
 
-    def build(self, job: str, named: str, tree: str) -> dict[str, Any]:
-        """What Jenkins says of a build; one request. Raises ArtifactNotFound when there is no such build, or job."""
-        with translated(self.connection):
-            try:
-                return _Build(f"{self.job_url(job)}/{named}", _JobOfBuild(self.jenkins, job), tree).answer
-            except requests.HTTPError as error:
-                if _status(error) != HTTPStatus.NOT_FOUND:
-                    raise
-        raise ArtifactNotFound(f"the job {job} at {self.connection.name} has no build {named}")
-
     def document(self, url: str, tree: str, what: str) -> Any:
         """The answer of ``url`` under ``/api/json``; raises what its status means for ``what``."""
-        with translated(self.connection):
-            answer = self.jenkins.requester.get_url(f"{url}/api/json", {"tree": tree})
+        allowance = Allowance(Limits(self.limits.seconds, _LARGEST_DOCUMENT), what)
+        with translated(self.connection, what), closing(self.get(f"{url}/api/json?tree={tree}")) as answer:
             self.check(answer, what)
             try:
-                return answer.json()
+                return json.loads(b"".join(allowance.over(body(answer, what, may_be_endless=True))))
             except ValueError as error:
                 raise SourceUnreachable(f"{url} does not answer as Jenkins does; is its address right?") from error
 
@@ -78,41 +74,18 @@ class JenkinsServer:
         """Raises what the status means for ``what``."""
         status = answer.status_code
         if status in _DENIED:
-            raise _denied(self.connection, status)
+            raise _denied(self.connection, status, what)
         if status == HTTPStatus.NOT_FOUND:
-            raise ArtifactNotFound(f"{self.connection.name} has no {what.removeprefix('the ')}, or does not show it")
+            raise ArtifactNotFound(
+                f"{self.connection.name} has no {what.removeprefix('the ')}, or does not show it to {self.who}; "
+                "was it renamed, moved or deleted?"
+            )
         if status not in _GOOD:
             raise SourceUnreachable(f"{self.connection.name} answered {status} for {what}")
 
-
-class _JobOfBuild:
-    """As much of a job as jenkinsapi's build asks for; its own job class polls when it is made."""
-
-    def __init__(self, jenkins: Any, name: str) -> None:
-        self.jenkins = jenkins
-        self.name = name
-
-    def get_jenkins_obj(self) -> Any:
-        return self.jenkins
-
-    def get_full_name(self) -> str:
-        return self.name
-
-
-class _Build(Build):  # type: ignore[misc]  # jenkinsapi has no types
-    """A build of which only what we read is asked, and whose answer can be read whole."""
-
-    def __init__(self, url: str, job: _JobOfBuild, tree: str) -> None:
-        self._tree = tree
-        super().__init__(url, 0, job, depth=0)
-
-    def _poll(self, tree: str | None = None) -> Any:
-        return self.get_data(self.python_api_url(self.baseurl), tree=tree or self._tree)
-
     @property
-    def answer(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._data
-        return found
+    def who(self) -> str:
+        return self.connection.user or "anonymous"
 
 
 class _OwnHostOnly(requests.Session):
@@ -155,24 +128,30 @@ def _open(connection: Connection) -> Any:
 
 
 @contextmanager
-def translated(connection: Connection) -> Iterator[None]:
+def translated(connection: Connection, what: str = "what was asked for") -> Iterator[None]:
     """Turn what requests and jenkinsapi raise into what our port promises."""
     try:
         yield
-    except requests.HTTPError as error:
-        status = _status(error)
-        if status in _DENIED:
-            raise _denied(connection, status) from error
-        raise SourceUnreachable(f"{connection.name} answered {status}") from error
+    except requests.exceptions.SSLError as error:
+        raise SourceUnreachable(
+            f"{connection.name} shows a certificate that is not trusted here; give the connection the file of its "
+            f"authority ({_reason(error)})"
+        ) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise SourceUnreachable(f"{connection.name} does not answer: {type(error).__name__}") from error
+        raise SourceUnreachable(f"{connection.name} does not answer for {what}: {type(error).__name__}") from error
     except JenkinsAPIException as error:
         raise SourceUnreachable(f"{connection.name} does not answer as Jenkins does; is its address right?") from error
 
 
-def _status(error: requests.HTTPError) -> int:
-    return error.response.status_code if error.response is not None else 0
+def _reason(error: Exception) -> str:
+    """The last words of nested errors are the ones that tell."""
+    return str(error).rpartition("] ")[2].rstrip("')( ")[:200]
 
 
-def _denied(connection: Connection, status: int) -> SourceDenied:
-    return SourceDenied(f"{connection.name} does not let {connection.user or 'anonymous'} in (status {status})")
+def _denied(connection: Connection, status: int, what: str) -> SourceDenied:
+    refused = f"{connection.name} does not let {connection.user or 'anonymous'} in (status {status}) for {what}"
+    if not connection.user:
+        return SourceDenied(f"{refused}; give the connection a user of Jenkins and an API token of that user")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return SourceDenied(f"{refused}; the user or the API token is wrong, or the token was revoked")
+    return SourceDenied(f"{refused}; give that user the permission to read it (Job/Read, and Run/Artifacts for files)")

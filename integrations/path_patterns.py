@@ -9,13 +9,21 @@ _LISTED = 20
 
 
 def chosen(paths: Iterable[str], patterns: Sequence[str], where: str) -> list[str]:
-    """The paths that fit a pattern, in their order; raises ArtifactNotFound naming the patterns and what there is."""
+    """The paths that fit a pattern, in their order.
+
+    Raises ArtifactNotFound naming the patterns that nothing fits, and what there is: each is there for a file.
+    """
     existing = list(paths)
+    idle = [pattern for pattern in patterns if not fitting(existing, [pattern])]
+    if idle or not existing:
+        raise ArtifactNotFound(f"no file of {where} fits {', '.join(idle)}; {_listing(existing)}")
+    return fitting(existing, patterns)
+
+
+def fitting(paths: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """The paths that fit a pattern, in their order."""
     expressions = [re.compile(_expression(pattern), re.DOTALL) for pattern in patterns]
-    found = [path for path in existing if any(expression.fullmatch(path) for expression in expressions)]
-    if not found:
-        raise ArtifactNotFound(f"no file of {where} fits {', '.join(patterns)}; {_listing(existing)}")
-    return found
+    return [path for path in paths if any(expression.fullmatch(path) for expression in expressions)]
 
 
 def _expression(pattern: str) -> str:

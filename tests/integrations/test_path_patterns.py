@@ -30,7 +30,7 @@ def test_a_pattern_chooses(pattern, expected):
     assert expected == chosen(PATHS, [pattern], "here")
 
 
-def test_one_of_several_patterns_is_enough():
+def test_a_path_needs_to_fit_one_of_several_patterns():
     """The order is that of the paths, and no path comes twice."""
     assert ["a.txt", "x+y"] == chosen(PATHS, ["x*", "a*", "*.txt"], "here")
 
@@ -40,6 +40,12 @@ def test_what_does_not_fit_is_not_found(pattern):
     """A folder's name alone, other letters, or half a path."""
     with pytest.raises(ArtifactNotFound, match=r"it has a\.txt, "):
         chosen(PATHS, [pattern], "here")
+
+
+def test_each_pattern_is_there_for_a_file():
+    """What fits others does not make up for files that are missing."""
+    with pytest.raises(ArtifactNotFound, match=r"no file of here fits docs/\*\*, \*\.war; it has a\.txt, "):
+        chosen(PATHS, ["a.txt", "docs/**", "*.war"], "here")
 
 
 def test_a_long_listing_is_cut():

@@ -1,0 +1,82 @@
+"""The archived files of one build of Jenkins: each for itself, or, where they are many, all in one zip."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from urllib.parse import quote
+
+from activities.artifact_source import ArtifactNotFound
+from integrations.allowance import Allowance
+from integrations.azure_zip import ZippedContent
+from integrations.jenkins_body import body, body_from
+from integrations.jenkins_server import JenkinsServer, translated
+from integrations.path_patterns import fitting
+
+_WORTH_A_ZIP = 50  # files; up to that many come one by one, and each can be gone on with where it was cut
+_ROOT = "archive"  # what Jenkins calls the folder of all
+
+
+class ArchivedFiles:
+    """``paths`` are all that stand below ``url``; those that fit ``patterns`` are wanted."""
+
+    def __init__(
+        self, server: JenkinsServer, url: str, what: str, paths: Sequence[str], patterns: Sequence[str]
+    ) -> None:
+        self._server = server
+        self._url = url
+        self._what = what
+        self._paths = frozenset(paths)
+        self._folder = _folder_worth_a_zip(paths, fitting(paths, patterns))
+        self._zip: ZippedContent | None = None
+        self._zipped = frozenset[str]()
+
+    def stream(self, path: str, start: int) -> Iterator[bytes]:
+        """The bytes from ``start`` on; raises ArtifactNotFound when the build has no such file."""
+        if path not in self._paths:
+            raise ArtifactNotFound(f"{self._what} has no file {path}")
+        packed = self._packed()
+        inside = path.removeprefix(self._folder or "")
+        # Not every Jenkins packs names in UTF-8: what is not found under its name comes for itself.
+        if packed is not None and path.startswith(self._folder or "") and inside in self._zipped:
+            return packed.stream(inside, start)
+        return self._alone(path, start)
+
+    def _alone(self, path: str, start: int) -> Iterator[bytes]:
+        allowance, what = Allowance(self._server.limits, path), f"{path} of {self._what}"
+        answered = translated(self._server.connection, what)
+        with answered, closing(self._server.get(f"{self._url}{quote(path)}", start)) as answer:
+            self._server.check(answer, what)
+            yield from body_from(answer, start, allowance, path)
+
+    def _packed(self) -> ZippedContent | None:
+        """None when a zip is not worth it, or cannot be had."""
+        if self._zip is None and self._folder is not None:
+            around = posixpath.basename(self._folder.rstrip("/")) or _ROOT
+            connection = self._server.connection
+            key = connection.url, connection.user, connection.token, self._url, self._folder
+            packed = ZippedContent(f"the zip of {self._what}", around, key, lambda: self._download(around))
+            try:
+                self._zipped = frozenset(packed.sizes())
+            except ArtifactNotFound:
+                self._folder = None
+            else:
+                self._zip = packed
+        return self._zip
+
+    def _download(self, name: str) -> Iterator[bytes]:
+        what = f"the zip of {self._what}"
+        url = f"{self._url}{quote(self._folder or '')}*zip*/{quote(name)}.zip"
+        allowance = Allowance(self._server.limits, what)
+        with translated(self._server.connection, what), closing(self._server.get(url)) as answer:
+            self._server.check(answer, what)
+            yield from allowance.over(body(answer, what))
+
+
+def _folder_worth_a_zip(paths: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The folder of all that is wanted, with a slash at its end, unless most of what it holds is not wanted."""
+    if len(wanted) <= _WORTH_A_ZIP:
+        return None
+    common = posixpath.commonpath([posixpath.dirname(path) for path in wanted])
+    folder = f"{common}/" if common else ""
+    held = sum(path.startswith(folder) for path in paths)
+    return folder if held <= 2 * len(wanted) else None
