@@ -30,6 +30,7 @@ class ZippedContent:
         self._around = f"{around}/"
         self._download = download
         self._packed = _shared(key)
+        self._known: dict[str, zipfile.ZipInfo] | None = None
 
     def sizes(self) -> dict[str, int]:
         """By path; plain files only."""
@@ -45,6 +46,12 @@ class ZippedContent:
         return self._packed.opened(self._download, self._what)
 
     def _members(self) -> dict[str, zipfile.ZipInfo]:
+        """Looked at once: for each of thousands of files it would take long."""
+        if self._known is None:
+            self._known = self._looked_at()
+        return self._known
+
+    def _looked_at(self) -> dict[str, zipfile.ZipInfo]:
         members = [member for member in self._zip().infolist() if not member.is_dir()]
         if len(members) > MOST_FILES:
             raise UnsafeArtifact(f"{self._what} has more than {MOST_FILES} files")
