@@ -265,8 +265,7 @@ class AgentJob:
     @activity.defn
     async def cancel_step(self, request: CancelStep) -> None:
         await self._downloads.cancel(request)
-        if self._builds:
-            await self._builds.cancel(request)
+        await self._builds.cancel(request)
         await self._steps.cancel(request)
 
     def _take(self, request: HoldRequest) -> int:

@@ -22,7 +22,14 @@ class NothingSent(Exception):  # noqa: N818  reads as what happened
 
 
 class PerhapsStarted(Exception):  # noqa: N818  reads as what happened
-    """Jenkins was asked for a build, and its answer is not known: look before asking again."""
+    """Jenkins was asked for a build, and did not say whether it took it: look before asking again.
+
+    ``is_answer``: it said that something went wrong, so that asking the same again would not help.
+    """
+
+    def __init__(self, text: str, *, is_answer: bool = False) -> None:
+        super().__init__(text)
+        self.is_answer = is_answer
 
 
 class Parameter(Frozen):

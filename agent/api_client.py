@@ -126,6 +126,10 @@ class AgentApi:
         answer = await self._call("GET", f"agent/step-runs/{quote(run_id)}/artifacts")
         return _ARTIFACTS.validate_python(answer["artifacts"])
 
+    async def jenkins(self, run_id: str) -> Connection:
+        """Where the Jenkins of a step is, and how to sign in there."""
+        return Connection.model_validate(await self._call("GET", f"agent/step-runs/{quote(run_id)}/jenkins"))
+
     async def append_log(self, run_id: str, offset: int, piece: bytes) -> int:
         """Send bytes that begin at ``offset``; returns how many the server has then. Raises LogGap."""
         return await self._append(f"agent/step-runs/{quote(run_id)}/log", offset, piece)

@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from activities.agent_job import AgentJob
 from activities.artifact_source import SourceOpener
+from activities.jenkins_builds import BuildServerOpener
 from agent.api_client import AboutAgent, AgentApi, Standing
 from agent.artifact_cache import ArtifactCache
 from agent.capabilities import Capabilities
@@ -19,6 +20,7 @@ from agent.desk import Desk
 from agent.disk_reserve import DiskReserve
 from agent.downloads import ArtifactDownloads
 from agent.file_fetch import FetchStores
+from agent.jenkins_step import JenkinsSteps
 from agent.leases import Leases
 from agent.log_shipper import LogShipper
 from agent.part_files import PartFiles
@@ -57,7 +59,13 @@ class AgentOptions(Frozen):
     cache_size: int = 0
 
 
-async def run_agent(options: AgentOptions, connect: Connect, open_source: SourceOpener, drain: asyncio.Event) -> None:
+async def run_agent(
+    options: AgentOptions,
+    connect: Connect,
+    open_source: SourceOpener,
+    open_builds: BuildServerOpener,
+    drain: asyncio.Event,
+) -> None:
     """Serve until ``drain`` is set and every job that was taken has ended.
 
     ``connect`` makes a Temporal client with this identity, however long it takes. Waits for an API that is not up yet.
@@ -65,7 +73,7 @@ async def run_agent(options: AgentOptions, connect: Connect, open_source: Source
     """
     state = StateFolder(options.state)
     async with AgentApi(options.api_url) as api:
-        agent = _Agent(options, state, api, open_source)
+        agent = _Agent(options, state, api, open_source, open_builds)
         client = await _unless(drain, agent.get_ready(connect))
         if client is not None:
             await agent.serve(client, drain)
@@ -75,7 +83,14 @@ async def run_agent(options: AgentOptions, connect: Connect, open_source: Source
 class _Agent:
     """The parts of an agent, put together."""
 
-    def __init__(self, options: AgentOptions, state: StateFolder, api: AgentApi, open_source: SourceOpener) -> None:
+    def __init__(
+        self,
+        options: AgentOptions,
+        state: StateFolder,
+        api: AgentApi,
+        open_source: SourceOpener,
+        open_builds: BuildServerOpener,
+    ) -> None:
         self._options = options
         # Without one, every process computes one of all the code it has loaded, which takes half a second.
         self._build_id = f"slipway {options.version}".strip()
@@ -112,8 +127,16 @@ class _Agent:
             open_source=open_source,
             stores=self._stores,
         )
+        self._builds = JenkinsSteps(
+            state=state,
+            leases=self._leases,
+            server=api,
+            shipper=shipper,
+            open_builds=open_builds,
+            log_limit=options.log_limit,
+        )
         self._desk = Desk(options.name, self._leases, self._pool, self._end_runs)
-        self._job = AgentJob(options.name, self._desk, self._steps, self._downloads)
+        self._job = AgentJob(options.name, self._desk, self._steps, self._downloads, self._builds)
 
     async def get_ready(self, connect: Connect) -> Client:
         """Enrol and connect, however long the servers take to come up."""
@@ -149,7 +172,14 @@ class _Agent:
 
     def _activities(self) -> list[Callable[..., Awaitable[Any]]]:
         job = self._job
-        return [job.hold_agent, job.release_agent, job.download_artifacts, job.run_step, job.cancel_step]
+        return [
+            job.hold_agent,
+            job.release_agent,
+            job.download_artifacts,
+            job.run_step,
+            job.run_jenkins_job,
+            job.cancel_step,
+        ]
 
     def _about(self) -> AboutAgent:
         return AboutAgent(
@@ -168,7 +198,7 @@ class _Agent:
         answered.set()
 
     async def _end_runs(self, lease_id: str) -> None:
-        await self._downloads.end_all(lease_id)
+        await asyncio.gather(self._downloads.end_all(lease_id), self._builds.end_all(lease_id))
         await self._steps.end_all(lease_id)
 
     async def _until_idle(self, queues: QueueWorkers) -> None:

@@ -1,6 +1,7 @@
 """The secrets of steps: fetched before a step starts, and kept by the server when one has set some."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol
 
 import structlog
@@ -44,11 +45,7 @@ class StepSecrets:
                 _log.warning("secrets not fetched", run=request.run_id, trouble=str(trouble))
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
             else:
-                if missing := sorted(request.secrets.keys() - found.values.keys()):
-                    raise ApiRefused(404, "NotFound", f"there is no value for {', '.join(missing)}")
-                values = {name: found.values[name] for name in sorted(request.secrets)}
-                others = [value for name, value in found.values.items() if name not in values]
-                return GivenSecrets(values=values, masks=(*found.masks, *others))
+                return of_step(request.secrets, found)
         return GivenSecrets()
 
     async def keep(self, folder: RunFolder, run_id: str, end: StepEnd) -> StepEnd:
@@ -70,6 +67,14 @@ class StepSecrets:
                 folder.note_secrets_taken()
                 return end
         return _without_secrets(end)
+
+
+def of_step(named: Collection[str], found: GivenSecrets) -> GivenSecrets:
+    """What the step names, and all else to be masked. Raises ApiRefused when a value is missing."""
+    if missing := sorted(set(named) - found.values.keys()):
+        raise ApiRefused(404, "NotFound", f"there is no value for {', '.join(missing)}")
+    others = [value for name, value in found.values.items() if name not in named]
+    return GivenSecrets(values={name: found.values[name] for name in sorted(named)}, masks=(*found.masks, *others))
 
 
 def _without_secrets(end: StepEnd) -> StepEnd:

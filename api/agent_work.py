@@ -15,8 +15,10 @@ from api.inputs import Body, FileNumber, Offset, StepRun
 from api.services import Services, ServicesHere
 from api.views import ArtifactsToFetch, ArtifactToFetch, ConnectionWithToken, LogSize, SecretValues
 from domain.artifact import Manifest, PinnedArtifact
+from domain.connection import ConnectionKind
 from domain.ids import DeploymentId
 from domain.outputs import FILE_BYTES, FILES_BYTES, VARIABLES, NotedFile
+from domain.pipeline import Job
 from domain.refusal import Kind, NotAllowed, Refusal
 from domain.release import ReleasePlan
 from domain.status import RunStatus
@@ -125,6 +127,24 @@ async def get_step_artifacts(run_id: StepRun, caller: AgentCaller, services: Ser
     return ArtifactsToFetch(artifacts=fetched)
 
 
+@router.get(
+    "/{run_id:path}/jenkins",
+    operation_id="get_step_jenkins",
+    summary="Fetch how to reach the Jenkins of a running step",
+    responses=documented(404),
+)
+async def get_step_jenkins(run_id: StepRun, caller: AgentCaller, services: ServicesHere) -> ConnectionWithToken:
+    """The connection that the step names, while it runs, for the agent that holds its job."""
+    async with services.database.reading() as session:
+        run, job = await _running(session, run_id, caller)
+        _, planned = await _plan_of(session, job)
+    jenkins = planned.steps[run.step - 1].jenkins if run.step else None
+    if jenkins is None:
+        raise _refused(caller, run_id, f"step run {run_id} is no job of Jenkins")
+    _log.info("connection fetched", run=run_id, agent=caller.subject, connection=jenkins.server)
+    return await _named_connection(services, jenkins.server, ConnectionKind.JENKINS)
+
+
 @router.put(
     "/{run_id:path}/log",
     operation_id="append_log",
@@ -210,14 +230,19 @@ def _refused(caller: Caller, run_id: str, why: str) -> NotYourRun:
     return NotYourRun(why)
 
 
-async def _pins_of(session: AsyncSession, job: JobRow) -> list[PinnedArtifact]:
-    """What the job downloads, in the plan's order."""
+async def _plan_of(session: AsyncSession, job: JobRow) -> tuple[ReleasePlan, Job]:
+    """The release, and what its pipeline says of the job."""
     deployment = DeploymentId.parse(job.deployment)
     row = await releases.get(session, deployment.release)
     assert row is not None, "a job belongs to a release"
     plan = ReleasePlan.model_validate(row.plan)
-    stage = plan.pipeline.stage(deployment.stage)
-    download = next(known.download for known in stage.jobs if known.job == job.job)
+    return plan, next(known for known in plan.pipeline.stage(deployment.stage).jobs if known.job == job.job)
+
+
+async def _pins_of(session: AsyncSession, job: JobRow) -> list[PinnedArtifact]:
+    """What the job downloads, in the plan's order."""
+    plan, planned = await _plan_of(session, job)
+    download = planned.download
     if download == "none":
         return []
     return [pin for pin in plan.artifacts if download == "all" or pin.alias in download]
@@ -225,9 +250,13 @@ async def _pins_of(session: AsyncSession, job: JobRow) -> list[PinnedArtifact]:
 
 async def _connection(services: Services, manifest: Manifest) -> ConnectionWithToken | None:
     name = connection_name(manifest.source)
-    if name is None:
-        return None
+    return None if name is None else await _named_connection(services, name)
+
+
+async def _named_connection(services: Services, name: str, kind: ConnectionKind | None = None) -> ConnectionWithToken:
     found = await connections.SqlConnections(services.database, services.sealing).connection(name)
     if found is None:
         raise UnknownConnection(f"there is no connection {name}; an admin can add it")
+    if kind is not None and found.kind != kind:
+        raise UnknownConnection(f"the connection {name} is one to {found.kind}, not to {kind}")
     return ConnectionWithToken(**found.model_dump(exclude={"token"}), token=found.token.get_secret_value())

@@ -250,7 +250,8 @@ class JenkinsBuilds:
         if status in _NOT_NOW or status == HTTPStatus.CREATED:
             raise PerhapsStarted(f"{name} answered {status}")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise PerhapsStarted(f"{name} answered {status}; is there a parameter that the job {job} does not take?")
+            text = f"{name} answered {status}; is there a parameter that the job {job} does not take?"
+            raise PerhapsStarted(text, is_answer=True)
         raise BuildRefused(f"{name} started no build of the job {job} (status {status})")
 
 

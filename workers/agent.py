@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -15,6 +16,7 @@ from agent.presence import CannotServe
 from agent.process import AgentOptions, run_agent
 from agent.state_folder import StateFolderInUse
 from integrations.artifact_sources import open_source
+from integrations.jenkins_builds import open_builds
 from integrations.temporal import connect, tls_of
 from settings import AgentSettings
 
@@ -31,7 +33,8 @@ async def run(settings: AgentSettings) -> None:
         tls = tls_of(*settings.temporal_tls)
         return await connect(settings.temporal_address, settings.temporal_namespace, identity, tls=tls)
 
-    await run_agent(_options(settings), to_temporal, open_source, drain)
+    opener = partial(open_source, allowed=settings.allowed)
+    await run_agent(_options(settings), to_temporal, opener, open_builds, drain)
 
 
 def _options(settings: AgentSettings) -> AgentOptions:

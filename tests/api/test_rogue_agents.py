@@ -28,6 +28,7 @@ ITS_OWN = {
     "GET /api/v1/agent/step-runs/{run_id:path}/secrets",
     "PUT /api/v1/agent/step-runs/{run_id:path}/secret-outputs",
     "GET /api/v1/agent/step-runs/{run_id:path}/artifacts",
+    "GET /api/v1/agent/step-runs/{run_id:path}/jenkins",
     "PUT /api/v1/agent/step-runs/{run_id:path}/log",
     "PUT /api/v1/agent/step-runs/{run_id:path}/files/{number}",
 }
@@ -71,6 +72,7 @@ async def _calls(client: httpx2.AsyncClient, run: str = RUN) -> list[httpx2.Resp
     return [
         await client.get(f"/agent/step-runs/{run}/secrets"),
         await client.get(f"/agent/step-runs/{run}/artifacts"),
+        await client.get(f"/agent/step-runs/{run}/jenkins"),
         await client.put(f"/agent/step-runs/{run}/secret-outputs", json={"variables": {"A": "forged"}}),
         await client.put(f"/agent/step-runs/{run}/log?offset=9", content=b"forged"),
         await client.put(f"/agent/step-runs/{run}/files/1?offset=0", content=b"forged"),
@@ -99,8 +101,8 @@ async def test_another_agents_run_is_refused_and_noted(deploying: World, run: st
     async with deploying.client(await _enrolled(deploying, "web-2")) as rogue:
         with capture_logs() as lines:
             answers = await _calls(rogue, run)
-    assert [(403, "NotYourRun")] * 5 == [(answer.status_code, answer.json()["error"]) for answer in answers]
-    assert [("web-2", run)] * 5 == [(line["agent"], line["run"]) for line in lines if line["event"] == "agent refused"]
+    assert [(403, "NotYourRun")] * 6 == [(answer.status_code, answer.json()["error"]) for answer in answers]
+    assert [("web-2", run)] * 6 == [(line["agent"], line["run"]) for line in lines if line["event"] == "agent refused"]
     assert await _nothing_happened(deploying)
 
 
@@ -112,7 +114,7 @@ async def test_a_job_that_an_agent_had_no_right_to_take_gives_it_nothing(
     headers = await _enrolled(deploying, "web-1", **token)
     async with deploying.client(headers) as rogue:
         answers = await _calls(rogue)
-    assert [403] * 5 == [answer.status_code for answer in answers]
+    assert [403] * 6 == [answer.status_code for answer in answers]
     assert all("web-1 may do no jobs of pool default" in answer.json()["detail"] for answer in answers)
     assert await _nothing_happened(deploying)
 
@@ -122,7 +124,7 @@ async def test_the_agent_itself_is_given_what_is_its_own(deploying: World) -> No
     async with deploying.client(await _enrolled(deploying, "web-1")) as agent:
         answers = await _calls(agent)
     assert {"PASSWORD": SECRET} == answers[0].json()["values"]
-    assert [200, 403, 204, 200, 200] == [answer.status_code for answer in answers]  # it is no download
+    assert [200, 403, 403, 204, 200, 200] == [answer.status_code for answer in answers]  # no download, no build
 
 
 @pytest.mark.parametrize("how", ["removed", "enrolled anew", "expired"])
@@ -140,7 +142,7 @@ async def test_an_old_token_is_refused_everywhere_at_once(deploying: World, how:
         else:
             deploying.clock.move(timedelta(days=366))
         answers = [*await _calls(old), await old.post("/agent/heartbeat", json=WHO)]
-    assert [401] * 6 == [answer.status_code for answer in answers]
+    assert [401] * 7 == [answer.status_code for answer in answers]
 
 
 @pytest.fixture
@@ -173,7 +175,9 @@ async def test_whatever_a_rogue_agent_sends_brings_it_nothing(
     """No answer holds the secret, none is a success but a heartbeat's, and none is a fault of ours."""
     method = data.draw(st.sampled_from(["GET", "PUT", "POST", "DELETE"]))
     what = data.draw(
-        st.sampled_from(["secrets", "artifacts", "log", "files/1", "secret-outputs", "result", "end", "lease"])
+        st.sampled_from(
+            ["secrets", "artifacts", "jenkins", "log", "files/1", "secret-outputs", "result", "end", "lease"]
+        )
     )
     paths = st.just("/agent/heartbeat") | _RUNS.map(lambda run: f"/agent/step-runs/{run}/{what}")
     path = data.draw(paths)
