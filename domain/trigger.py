@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from domain.artifact import VersionOffer
 from domain.frozen import Frozen
 from domain.pipeline import Artifact, AzurePipelinesSource, JenkinsSource, LatestOf, Pipeline, Source, Trigger
+from domain.release import ReleaseRequest
 
 LATEST = "latest"
 ASK = "ask"
@@ -113,6 +114,23 @@ class AzureBuild(Frozen):
 ToldBuild = JenkinsBuild | AzureBuild
 
 
+class TriggerEvent(Frozen):
+    """Something that is to make a release, told for the first time or again.
+
+    ``via`` is the hook or schedule it came by; ``outcome`` is WAITING, or IGNORED with the ``reason``.
+    """
+
+    pipeline: str
+    key: str
+    kind: TriggerKind
+    via: str = ""
+    alias: str = ""
+    new: NewVersion = NewVersion(version="")
+    request: ReleaseRequest = ReleaseRequest()
+    outcome: TriggerOutcome = TriggerOutcome.WAITING
+    reason: str = ""
+
+
 class Hit(Frozen):
     """A version that concerns a pipeline: what a release of it takes, or ``why_not`` there is to be none."""
 
@@ -121,6 +139,20 @@ class Hit(Frozen):
     versions: dict[str, str]
     new: NewVersion
     why_not: str = ""
+
+    def event(self, pipeline: str, kind: TriggerKind, via: str) -> TriggerEvent:
+        """To be written down, whether or not it is to make a release."""
+        return TriggerEvent(
+            pipeline=pipeline,
+            key=self.key,
+            kind=kind,
+            via=via,
+            alias=self.alias,
+            new=self.new,
+            request=ReleaseRequest(versions=self.versions),
+            outcome=TriggerOutcome.IGNORED if self.why_not else TriggerOutcome.WAITING,
+            reason=self.why_not,
+        )
 
 
 def hit_of_build(pipeline: Pipeline, told: ToldBuild) -> Hit | None:

@@ -444,3 +444,73 @@ class ConnectionRow(Table):
     sealed_token: Mapped[bytes] = mapped_column(LargeBinary)
     ca: Mapped[str | None] = mapped_column(Text)
     updated_at: Mapped[datetime]
+
+
+class TriggerEventRow(Table):
+    """What was to start a release, told once or often, and what became of it. ``request`` is a ReleaseRequest."""
+
+    __tablename__ = "trigger_events"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    pipeline: Mapped[str] = mapped_column(String(63))
+    key: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(20))
+    via: Mapped[str] = mapped_column(Prose(200), default="")
+    alias: Mapped[str] = mapped_column(String(63), default="")
+    version: Mapped[str] = mapped_column(Prose(300), default="")
+    label: Mapped[str] = mapped_column(Prose(200), default="")
+    branch: Mapped[str | None] = mapped_column(Prose(300))
+    url: Mapped[str | None] = mapped_column(Prose(2000))
+    people: Mapped[list[Any]]
+    request: Mapped[dict[str, Any]]
+    outcome: Mapped[str] = mapped_column(String(20), index=True)
+    reason: Mapped[str] = mapped_column(Prose(2000), default="")
+    release: Mapped[str | None] = mapped_column(String(100))
+    received_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("pipeline", "key"),
+        Index("ix_trigger_events_by_age", "pipeline", "received_at", "id"),
+    )
+
+
+class TriggerPauseRow(Table):
+    """A pipeline whose triggers and schedules make no releases for the time being."""
+
+    __tablename__ = "trigger_pauses"
+    pipeline: Mapped[str] = mapped_column(ForeignKey("pipelines.name"), primary_key=True)
+    by: Mapped[str] = mapped_column(String(320))
+    reason: Mapped[str] = mapped_column(Prose(500), default="")
+    at: Mapped[datetime]
+
+
+class TriggerPositionRow(Table):
+    """How far the versions of a polled artifact were seen. ``source`` is the identity of where they come from."""
+
+    __tablename__ = "trigger_positions"
+    pipeline: Mapped[str] = mapped_column(String(63), primary_key=True)
+    alias: Mapped[str] = mapped_column(String(63), primary_key=True)
+    source: Mapped[str] = mapped_column(String(64))
+    seen: Mapped[list[Any]]
+    polled_at: Mapped[datetime]
+    error: Mapped[str] = mapped_column(Prose(1000), default="")
+    failing_since: Mapped[datetime | None]
+
+
+class HookRow(Table):
+    """A named place where other systems tell of builds, or ask for releases; whoever tells knows its secret.
+
+    Only the hash of the secret is kept, but for signatures, which cannot be checked without the secret itself.
+    """
+
+    __tablename__ = "hooks"
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    connection: Mapped[str | None] = mapped_column(String(63))
+    project: Mapped[str | None] = mapped_column(Prose(200))
+    pipelines: Mapped[list[Any]]
+    owner: Mapped[str] = mapped_column(String(320))
+    secret_hash: Mapped[str | None] = mapped_column(String(64))
+    sealed_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_by: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
