@@ -9,6 +9,28 @@ from typing import Literal, Self
 from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from integrations.guarded_addresses import AllowedHosts
+
+
+class Reach(BaseSettings):
+    """Where artifacts may come from."""
+
+    allowed_hosts: str = Field(
+        default="",
+        description="Hosts of inside networks that artifacts may come from, comma-separated: files.corp.example, "
+        "*.build.corp.example, 10.0.0.7:8081. Public hosts, and those of connections, need not be named.",
+    )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, text: str) -> str:
+        AllowedHosts.parsed(text)
+        return text
+
+    @property
+    def allowed(self) -> AllowedHosts:
+        return AllowedHosts.parsed(self.allowed_hosts)
+
 
 class TemporalTls(BaseSettings):
     """The files with which a process shows Temporal who it is. Without them the connection is not encrypted."""
@@ -30,7 +52,7 @@ class TemporalTls(BaseSettings):
         return self.temporal_tls_ca, self.temporal_tls_certificate, self.temporal_tls_key
 
 
-class Settings(TemporalTls):
+class Settings(TemporalTls, Reach):
     """All of them have a default that suits one machine, except where a wrong guess would be dangerous."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", env_file=".env", extra="ignore")
@@ -70,7 +92,7 @@ class Settings(TemporalTls):
     log_format: Literal["json", "text"] = "json"
 
 
-class AgentSettings(TemporalTls):
+class AgentSettings(TemporalTls, Reach):
     """What an agent needs; it knows neither the database nor the secret key."""
 
     model_config = SettingsConfigDict(env_prefix="SLIPWAY_", env_file=".env", extra="ignore")

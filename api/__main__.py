@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 
 import structlog
 import uvicorn
@@ -15,6 +16,7 @@ import process_log
 from api.app import create_app
 from api.orchestrator import TemporalOrchestrator
 from api.services import Services
+from integrations.artifact_sources import open_source
 from integrations.mail_events import SignedMailEvents
 from integrations.temporal import tls_of
 from settings import Settings
@@ -57,6 +59,7 @@ async def _services(settings: Settings, database: Database) -> Services:
         mail=settings.mail,
         mail_events=SignedMailEvents(webhook_key) if webhook_key else None,
         log_retention_days=settings.log_retention_days,
+        open_source=partial(open_source, allowed=settings.allowed),
     )
 
 

@@ -137,6 +137,7 @@ class Agent:
             "SLIPWAY_AGENT_NAME": name,
             "SLIPWAY_AGENT_STATE": str(folder / name),
             "SLIPWAY_AGENT_SLOTS": str(slots),
+            "SLIPWAY_ALLOWED_HOSTS": "127.0.0.1",
             "SLIPWAY_AGENT_ENROLMENT_TOKEN": token,
         }
 

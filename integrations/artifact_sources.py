@@ -6,25 +6,33 @@ from domain.pipeline import AzurePipelinesSource, DirectorySource, JenkinsSource
 from integrations.allowance import Limits
 from integrations.azure_pipelines import AzureArtifacts
 from integrations.directory_source import DirectoryArtifact
+from integrations.guarded_addresses import AllowedHosts
 from integrations.jenkins import JenkinsArtifacts
 from integrations.url_source import UrlArtifact
 
 _DEFAULT_LIMITS = Limits()
+_NONE_ALLOWED = AllowedHosts()
 
 
-def open_source(source: Source, connection: Connection | None, limits: Limits = _DEFAULT_LIMITS) -> ArtifactSource:
+def open_source(
+    source: Source,
+    connection: Connection | None,
+    limits: Limits = _DEFAULT_LIMITS,
+    allowed: AllowedHosts = _NONE_ALLOWED,
+) -> ArtifactSource:
     """The source, ready to use. It frees what it holds when it is no longer used.
 
-    Raises UnknownConnection when the connection that the source needs is missing, or of another kind.
+    Of hosts of an inside network it reaches the connection's own, which an admin has named, and those that are
+    allowed. Raises UnknownConnection when the connection that the source needs is missing, or of another kind.
     """
     if isinstance(source, UrlSource):
-        return UrlArtifact(source, limits)
+        return UrlArtifact(source, limits, allowed)
     if isinstance(source, DirectorySource):
         return DirectoryArtifact(source, limits)
     if isinstance(source, JenkinsSource):
         return JenkinsArtifacts(source, _of_kind(connection, ConnectionKind.JENKINS, source.server), limits)
     assert isinstance(source, AzurePipelinesSource), "there are four kinds of source"
-    return AzureArtifacts(source, _of_kind(connection, ConnectionKind.AZURE_PIPELINES, source.connection), limits)
+    return AzureArtifacts(source, _of_kind(connection, ConnectionKind.AZURE_PIPELINES, source.connection), limits, allowed)
 
 
 def _of_kind(connection: Connection | None, kind: ConnectionKind, name: str) -> Connection:

@@ -28,6 +28,7 @@ from integrations.azure_documents import (
 from integrations.azure_manifest import ManifestContent
 from integrations.azure_server import AzureServer
 from integrations.azure_zip import ZippedContent
+from integrations.guarded_addresses import AllowedHosts
 from integrations.http_download import body, opened
 from integrations.path_patterns import chosen
 
@@ -47,10 +48,12 @@ Content = ManifestContent | ZippedContent
 class AzureArtifacts:
     """Implements ArtifactSource for one artifact of one pipeline. Not for use by two threads at once."""
 
-    def __init__(self, source: AzurePipelinesSource, connection: Connection, limits: Limits) -> None:
+    def __init__(
+        self, source: AzurePipelinesSource, connection: Connection, limits: Limits, allowed: AllowedHosts
+    ) -> None:
         self._source = source
         self._limits = limits
-        self._server = AzureServer(connection, source.project, limits.seconds)
+        self._server = AzureServer(connection, source.project, limits.seconds, allowed)
         self._contents: dict[str, Content] = {}
         self.close = weakref.finalize(self, self._server.client.close)
 

@@ -11,6 +11,7 @@ from activities.artifact_source import SourceUnreachable
 from domain.connection import Connection
 from domain.frozen import Frozen
 from integrations.allowance import Allowance, Limits
+from integrations.guarded_addresses import AllowedHosts
 from integrations.http_download import Headers, body, new_client, opened, origin
 
 API_VERSION = "6.0"  # the newest that Azure DevOps Server 2020 knows too
@@ -22,10 +23,10 @@ Answer = TypeVar("Answer", bound=Frozen)
 class AzureServer:
     """Not for use by two threads at once."""
 
-    def __init__(self, connection: Connection, project: str, seconds: float) -> None:
+    def __init__(self, connection: Connection, project: str, seconds: float, allowed: AllowedHosts) -> None:
         self.connection = connection
         self.project = f"{connection.url.rstrip('/')}/{quote(project, safe='')}"
-        self.client = new_client(connection.ca)
+        self.client = new_client(allowed.with_origin(connection.url), connection.ca)
         self._limits = Limits(seconds, _LARGEST_ANSWER)
 
     def url(self, path: str, query: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -13,6 +14,8 @@ import httpx2
 
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact, WrongDigest
 from integrations.allowance import Allowance
+from integrations.guarded_addresses import AllowedHosts
+from integrations.guarded_network import GuardedTransport
 
 _MOST_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=5)
@@ -49,13 +52,22 @@ def origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def new_client(authorities: str | None = None) -> httpx2.Client:
-    """A client that trusts the usual authorities, or those of a bundle at that path.
+def new_client(allowed: AllowedHosts, authorities: str | None = None) -> httpx2.Client:
+    """A client that reaches public hosts and those that are allowed; it trusts the usual authorities, or a bundle's.
 
     Without the environment's proxies and ~/.netrc: neither may see, or change, what is asked.
     """
-    trust = ssl.create_default_context(cafile=authorities)
-    return httpx2.Client(timeout=_TIMEOUT, trust_env=False, headers={"Accept-Encoding": "identity"}, verify=trust)
+    trust = _usual_trust() if authorities is None else ssl.create_default_context(cafile=authorities)
+    transport = GuardedTransport(trust, allowed)
+    return httpx2.Client(
+        timeout=_TIMEOUT, trust_env=False, headers={"Accept-Encoding": "identity"}, transport=transport
+    )
+
+
+@cache
+def _usual_trust() -> ssl.SSLContext:
+    """Reading a hundred certificates takes longer than a small file does."""
+    return ssl.create_default_context()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from activities.artifact_source import ArtifactNotFound, FileOffer, ResolvedVers
 from domain.artifact import Change, VersionOffer
 from domain.pipeline import LatestOf, UrlSource
 from integrations.allowance import Allowance, Limits
+from integrations.guarded_addresses import AllowedHosts
 from integrations.http_download import Headers, Part, new_client, opened, rest, validator
 from integrations.safe_path import safe_path
 
@@ -17,9 +18,10 @@ _NAMELESS = "download"
 class UrlArtifact:
     """Implements ArtifactSource. An address has one version; the name a requester gives it is kept as a label."""
 
-    def __init__(self, source: UrlSource, limits: Limits) -> None:
+    def __init__(self, source: UrlSource, limits: Limits, allowed: AllowedHosts) -> None:
         self._source = source
         self._limits = limits
+        self._allowed = allowed
         self._validators: dict[str, str | None] = {}
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
@@ -34,7 +36,7 @@ class UrlArtifact:
         what = f"{locator} ({version})"
         part = Part(start, self._validators.get(locator))
         allowance, digest = Allowance(self._limits, what), sha256()
-        with new_client() as client, opened(client, locator, _no_headers, what, part) as answer:
+        with new_client(self._allowed) as client, opened(client, locator, _no_headers, what, part) as answer:
             self._validators[locator] = validator(answer)
             for chunk in rest(answer, part, allowance, what, may_be_endless=self._source.sha256 is not None):
                 digest.update(chunk)

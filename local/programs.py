@@ -32,6 +32,8 @@ _TEMPORAL_SETTINGS = (
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )
+# Everything here is on this machine, from which artifacts must not come elsewhere.
+_STAND_IN_HOSTS = f"{HOST}, localhost"
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
@@ -98,6 +100,7 @@ class Programs:
             "SLIPWAY_AGENT_NAME": "local-1",
             "SLIPWAY_AGENT_STATE": str(self._folder / "agent"),
             "SLIPWAY_AGENT_SLOTS": "4",
+            "SLIPWAY_ALLOWED_HOSTS": _STAND_IN_HOSTS,
             "SLIPWAY_AGENT_LABELS": "web",
             "SLIPWAY_AGENT_ENROLMENT_TOKEN": enrolment_token,
         }
@@ -115,6 +118,7 @@ class Programs:
             "SLIPWAY_DATABASE_URL": f"sqlite+aiosqlite:///{self._folder / 'slipway.db'}",
             "SLIPWAY_PUBLIC_URL": self._memory.api_url,
             "SLIPWAY_API_HOST": HOST,
+            "SLIPWAY_ALLOWED_HOSTS": _STAND_IN_HOSTS,
             "SLIPWAY_API_PORT": str(ports["api"]),
             "SLIPWAY_SECRET_KEY": self._memory.secret_key,
             "SLIPWAY_BOOTSTRAP_ADMIN_TOKEN": self._memory.admin_token,

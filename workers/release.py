@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -117,10 +118,11 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
         fallback=second_way(settings),
     )
     connections = SqlConnections(database, sealing)
-    desk = SourceDesk(open_source, connections, seconds=CHANGES_ASKED_FOR_SECONDS)
+    opener = partial(open_source, allowed=settings.allowed)
+    desk = SourceDesk(opener, connections, seconds=CHANGES_ASKED_FOR_SECONDS)
     return release_activities(
         Records(SqlRecords(database)),
-        Pinning(open_source, connections, SqlManifests(database)),
+        Pinning(opener, connections, SqlManifests(database)),
         Agents(SqlAgentDirectory(database, utc_now)),
         notifications,
         Changes(desk, SqlChanges(database)),

@@ -12,6 +12,7 @@ from domain.connection import Connection, ConnectionKind
 from domain.pipeline import AzurePipelinesSource, JenkinsSource
 from integrations.allowance import Limits
 from integrations.artifact_sources import open_source
+from integrations.guarded_addresses import AllowedHosts
 from local import azure, jenkins, sendgrid
 from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtifact
 from local.jenkins_state import Build, JenkinsState, JobKind
@@ -38,12 +39,19 @@ class JenkinsWorld:
     url: str
 
     def open(
-        self, job: str = "team/webshop/main", *, token: str = TOKEN, limits: Limits | None = None, **source
+        self,
+        job: str = "team/webshop/main",
+        *,
+        user: str = "slipway",
+        token: str = TOKEN,
+        connection: str = "ci",
+        limits: Limits | None = None,
+        **source,
     ) -> ArtifactSource:
-        connection = Connection(
-            name="ci", kind=ConnectionKind.JENKINS, url=self.url, user="slipway", token=SecretStr(token)
+        server = Connection(
+            name=connection, kind=ConnectionKind.JENKINS, url=self.url, user=user, token=SecretStr(token)
         )
-        return open_source(JenkinsSource(server="ci", job=job, **source), connection, limits or Limits())
+        return open_source(JenkinsSource(server=connection, job=job, **source), server, limits or Limits())
 
 
 @pytest.fixture
@@ -98,7 +106,7 @@ class AzureWorld:
         source = AzurePipelinesSource(
             connection="contoso", project=project, pipeline=pipeline, artifact=artifact, paths=paths
         )
-        return open_source(source, connection, limits or Limits())
+        return open_source(source, connection, limits or Limits(), AllowedHosts.parsed("127.0.0.1"))
 
 
 @pytest.fixture

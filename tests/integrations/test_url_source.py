@@ -16,13 +16,15 @@ from activities.artifact_source import (
 from domain.pipeline import LatestOf, UrlSource
 from integrations.allowance import Limits
 from integrations.artifact_sources import open_source
+from integrations.guarded_addresses import AllowedHosts
 from local.faults import Fault
 
+HERE = AllowedHosts.parsed("127.0.0.1")
 CONTENT = b"shop" * 100_000
 
 
 def source(href: str, digest: str | None = None, limits: Limits | None = None) -> ArtifactSource:
-    return open_source(UrlSource(href=href, sha256=digest), None, limits or Limits())
+    return open_source(UrlSource(href=href, sha256=digest), None, limits or Limits(), HERE)
 
 
 @pytest.fixture
