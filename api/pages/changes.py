@@ -1,80 +1,68 @@
-"""What a deployment changes in its stage: the artifact versions of this release beside those that are there now."""
+"""What a release changes in a stage, on a page of its own, and for the pages that show it among other things."""
 
-from collections.abc import Iterable
+# ruff: noqa: FAST003  the parts of a release's path are read by a dependency
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.artifact import PinnedArtifact
-from domain.ids import DeploymentId, ReleaseId
+from api.auth import Viewer
+from api.changes import Preview, changed_at
+from api.inputs import Release, Slug
+from api.pages.rendering import render
+from api.services import ServicesHere
+from api.views import ReleaseView
+from domain.changes import StageChanges
+from domain.ids import DeploymentId
 from domain.release import ReleasePlan
-from storage import deployments, releases
+from storage import changes as stored
+
+router = APIRouter(prefix="/releases", include_in_schema=False)
 
 
 @dataclass(frozen=True)
-class Change:
-    """One artifact. ``before`` is None where none is there, ``after`` where this release has none."""
+class Shown:
+    """The changes of one stage; a preview is of what has not been deployed there."""
 
-    alias: str
-    before: str | None
-    after: str | None
-    is_same: bool
-    digest: str
-    detail: str
-    url: str = ""
+    changes: StageChanges
+    is_preview: bool
 
 
-@dataclass(frozen=True)
-class Changes:
-    """``since`` is the name of the release that was deployed there last; empty for none."""
-
-    since: str
-    rows: tuple[Change, ...]
-
-
-async def changes_of(session: AsyncSession, plan: ReleasePlan, deployment: DeploymentId) -> Changes:
-    """Against the last deployment to this stage that went well before this one did."""
-    there = await deployments.last_good(session, plan.id.pipeline, deployment.stage, than=deployment)
-    row = await releases.get(session, ReleaseId.parse(there.release)) if there is not None else None
-    if row is None:
-        return Changes(since="", rows=tuple(compare((), plan.artifacts)))
-    old = ReleasePlan.model_validate(row.plan)
-    return Changes(since=old.name, rows=tuple(compare(old.artifacts, plan.artifacts)))
-
-
-def compare(old: Iterable[PinnedArtifact], new: Iterable[PinnedArtifact]) -> list[Change]:
-    """Artifact by artifact, in the order of the new release, then those that are gone."""
-    before = {pin.alias: pin for pin in old}
-    after = {pin.alias: pin for pin in new}
-    return [_change(alias, before.get(alias), after.get(alias)) for alias in (*after, *(before.keys() - after.keys()))]
-
-
-def _change(alias: str, old: PinnedArtifact | None, new: PinnedArtifact | None) -> Change:
-    pin = new or old
-    assert pin is not None, "it is in one of them"
-    return Change(
-        alias=alias,
-        before=old.version if old else None,
-        after=new.version if new else None,
-        is_same=old is not None and new is not None and old.digest == new.digest,
-        digest=pin.digest,
-        detail=_detail(old, new),
-        url=(new.url or "") if new else "",
+@router.get("/{pipeline}/{number}/stages/{stage}/changes")
+async def changes_page(
+    request: Request, release: Release, stage: Slug, caller: Viewer, services: ServicesHere, *, preview: Preview = False
+) -> Response:
+    """All commits; for what was not deployed yet, the sources are asked."""
+    found = await changed_at(services, release, stage, is_preview=preview)
+    return render(
+        request,
+        "changes.html",
+        caller=caller,
+        section="Releases",
+        changes=found.changes,
+        is_preview=found.deployment is None,
     )
 
 
-def _detail(old: PinnedArtifact | None, new: PinnedArtifact | None) -> str:
-    """Branch and commits of what comes; a change under an unchanged version number is what nobody expects."""
-    if new is None or (old is not None and old.digest == new.digest):
-        return ""
-    is_rebuilt = old is not None and old.version == new.version
-    parts = [new.branch or "", _commits(old, new), "other bytes" if is_rebuilt else ""]
-    return ", ".join(part for part in parts if part)
+async def changes_of(session: AsyncSession, plan: ReleasePlan, deployment: DeploymentId) -> StageChanges:
+    """As they were found when the deployment began, or else as the tables tell them."""
+    kept = await stored.kept(session, deployment)
+    return kept or await stored.compared(session, plan, deployment)
 
 
-def _commits(old: PinnedArtifact | None, new: PinnedArtifact) -> str:
-    """From the commit that is there to the one that comes, as far as they are known."""
-    if not new.commit:
-        return ""
-    before = old.commit if old else None
-    return f"{before[:10]} → {new.commit[:10]}" if before and before != new.commit else new.commit[:10]
+async def changes_by_stage(session: AsyncSession, plan: ReleasePlan, view: ReleaseView) -> Mapping[str, Shown]:
+    """Of every stage with something to show, once the artifacts are known."""
+    if view.digest is None:
+        return {}
+    latest = {stage.stage: stage.attempt for stage in view.stages}
+    begun = {d.stage: d.id for d in view.deployments if d.attempt == latest[d.stage]}
+    kept = await stored.kept_of(session, begun.values())
+    found = {
+        stage: Shown(kept.get(name) or await stored.compared(session, plan, DeploymentId.parse(name)), is_preview=False)
+        for stage, name in begun.items()
+    }
+    previews = await stored.previews(session, plan, [stage for stage in latest if stage not in begun])
+    found |= {stage: Shown(changes, is_preview=True) for stage, changes in previews.items()}
+    return {stage: shown for stage, shown in found.items() if shown.changes.artifacts}

@@ -7,9 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.acting import NoSuchApproval
 from api.approval_view import approval_view_of
 from api.approval_views import ApprovalView
-from api.pages.changes import Changes, changes_of
+from api.pages.changes import changes_of
 from api.queries import release_row
 from domain.approval import Approval
+from domain.changes import StageChanges
 from domain.ids import DeploymentId
 from domain.release import ReleasePlan
 from storage import approvals
@@ -23,7 +24,7 @@ class Question:
     approval: Approval
     view: ApprovalView
     plan: ReleasePlan
-    changes: Changes
+    changes: StageChanges
 
     @property
     def is_of_this_plan(self) -> bool:

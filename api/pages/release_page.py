@@ -16,6 +16,7 @@ from api.auth import Releaser, Viewer
 from api.cancellation import Cancellation
 from api.inputs import Release, Slug
 from api.pages import stage_picture
+from api.pages.changes import Shown, changes_by_stage
 from api.pages.forms import SentForm
 from api.pages.log_tail import Tail, tails
 from api.pages.looks import look
@@ -42,6 +43,7 @@ class StageSection:
     earlier: Sequence[DeploymentView]
     may_deploy: bool
     peeks: dict[str, Tail]
+    changes: Shown | None
     request_id: str = field(default_factory=lambda: uuid4().hex)
 
 
@@ -62,7 +64,8 @@ async def release_page(request: Request, release: Release, caller: Viewer, servi
         view = await release_view(session, services, release)
         peeks = await tails(session, _watched(view))
         person = await person_of(session, caller)
-    plan = ReleasePlan.model_validate(row.plan)
+        plan = ReleasePlan.model_validate(row.plan)
+        shown = await changes_by_stage(session, plan, view)
     waiting_for = sentence(view.waiting_for, underway_of(view))
     return render(
         request,
@@ -72,7 +75,7 @@ async def release_page(request: Request, release: Release, caller: Viewer, servi
         release=view.model_copy(update={"waiting_for": waiting_for}),
         picture=stage_picture.draw(plan.pipeline.stages),
         nodes={stage.stage: _node(stage) for stage in view.stages},
-        sections=[_section(view, stage, peeks) for stage in view.stages],
+        sections=[_section(view, stage, peeks, shown.get(stage.stage)) for stage in view.stages],
         awaited=[a.id for d in view.deployments for a in d.approvals if is_awaited(person, a)],
         kept=Kept(by=row.kept_by, removed_at=row.logs_removed_at, days=services.log_retention_days),
         is_live=not view.status.is_final or any(d.finished_at is None for d in view.deployments),
@@ -143,7 +146,7 @@ def _node(stage: StageView) -> dict[str, object]:
     }
 
 
-def _section(view: ReleaseView, stage: StageView, peeks: dict[str, Tail]) -> StageSection:
+def _section(view: ReleaseView, stage: StageView, peeks: dict[str, Tail], shown: Shown | None) -> StageSection:
     tries = sorted((d for d in view.deployments if d.stage == stage.stage), key=lambda d: -d.attempt)
     is_idle = not stage.status.is_running and view.digest is not None
     return StageSection(
@@ -152,4 +155,5 @@ def _section(view: ReleaseView, stage: StageView, peeks: dict[str, Tail]) -> Sta
         earlier=tries[1:],
         may_deploy=is_idle and (stage.status.is_final or stage.manual or view.status.is_final),
         peeks=peeks,
+        changes=shown,
     )

@@ -15,6 +15,7 @@ from api.pages.log_lines import log_line, log_lines
 from api.pages.looks import look
 from api.pages.viewer import SignedIn, signed_in
 from api.services import services_of
+from domain.changes import headline
 
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
@@ -96,6 +97,7 @@ def _environment() -> Environment:
         "slug": wording.slug,
         "web": wording.web,
         "links": wording.links,
+        "headline": headline,
     }
     return environment
 

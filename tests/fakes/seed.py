@@ -25,13 +25,15 @@ from activities.records import (
 from domain.answering import answer
 from domain.approval import Approval, Asked, Channel, Choice, Moment, Vote
 from domain.approval_policy import Proof
-from domain.artifact import PinnedArtifact
+from domain.artifact import Change, PinnedArtifact
+from domain.changes import Found, with_found
 from domain.ids import DeploymentId, ReleaseId, approval_id, job_id, step_run_id
 from domain.pipeline import Pipeline
 from domain.release import ReleasePlan
 from domain.status import ReleaseStatus, RunStatus, StageStatus
 from storage import agents, groups, logs, pipelines, releases
 from storage.approvals import SqlApprovalLinks
+from storage.changes import SqlChanges
 from storage.database import Database
 from storage.deliveries import SqlDeliveries
 from storage.records import SqlRecords
@@ -87,6 +89,19 @@ RUNNING_LOG = (
     b"web-us-1  \x1b[32mhealthy\x1b[0m after 4.1 s\n"
     b"\x1b[33m##[warning]web-us-2 answered slowly (812 ms), waiting for it to settle\x1b[0m\n"
     b"web-us-2  \x1b[36mstarting\x1b[0m\n"
+)
+
+
+_MESSAGES = ("Checkout v2 behind a flag", "Search answers twice as fast", "Round prices as the law wants it")
+COMMITS = tuple(
+    Change(
+        version=f"2.14.0-rc{number}",
+        commit=hashlib.sha256(message.encode()).hexdigest()[:40],
+        message=f"{message}\n\nReviewed by Bo.",
+        author="Ana Lima",
+        url=f"https://git.example.com/webshop/commit/{number}",
+    )
+    for number, message in enumerate(_MESSAGES, start=1)
 )
 
 
@@ -284,6 +299,7 @@ class Seeder:
             proof=Proof.LINK,
         )
         approval, _ = answer(approval, vote, self._now - timedelta(minutes=3))
+        await self._changes(deployment)
         approval_name = approval_id(deployment, Moment.BEFORE)
         waiting_for = f"approval before the deployment by {ANA}, group:ops"
         await self.say(
@@ -298,6 +314,15 @@ class Seeder:
             Event(release=str(plan.id), deployment=str(deployment), text="approve (before)", by=ANA),
         )
         return approval_name
+
+    async def _changes(self, deployment: DeploymentId) -> None:
+        """Found before people are asked: the commits of the artifact that changes."""
+        store = SqlChanges(self._database)
+        compared = await store.compared(deployment)
+        assert compared is not None
+        app, *others = compared.changes.artifacts
+        artifacts = (with_found(app, Found(commits=COMMITS)), *others)
+        await store.keep(deployment, compared.changes.model_copy(update={"artifacts": artifacts}))
 
     async def _links(self, plan: ReleasePlan, asked: str) -> dict[str, str]:
         """The path of each person's link."""

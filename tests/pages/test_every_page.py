@@ -14,6 +14,8 @@ PAGES = [
     "/pipelines/webshop",
     "/releases/webshop/41",
     "/releases/webshop/40",
+    "/releases/webshop/41/stages/prod-eu/changes",
+    "/releases/webshop/41/stages/announce/changes",
     "/logs/webshop/41/prod-us/1/deploy/1/1",
     "/approvals",
     "/approvals?everybody=yes",
