@@ -127,7 +127,7 @@ class BuildRun:
             asked=True,
             is_marked=RUN_PARAMETER in (parameters or {}),
             next_build=job.next_build,
-            queued_before=[trace.queue_id for trace in traces if trace.number is None],
+            queued_before=tuple(trace.queue_id for trace in traces if trace.number is None),
         )
         self._log.line(f"Asking {self._job.server} for a build of {self._job.job}")
         try:

@@ -26,6 +26,7 @@ class AgentServer:
         self.secret_outputs: dict[str, dict[str, Any]] = {}
         self.masks: list[str] = []
         self.artifacts: dict[str, list[dict[str, Any]]] = {}
+        self.jenkins: dict[str, Any] = {}
         self.queues: list[str] = []
         self.slots: int | None = None
         self.heartbeats: list[dict[str, Any]] = []
@@ -86,6 +87,8 @@ class AgentServer:
             return self._put(run_id, what, query, body)
         if what == "secrets":
             return 200, {"values": self.secrets.get(run_id, {}), "masks": self.masks}
+        if what == "jenkins":
+            return 200, self.jenkins
         return 200, {"artifacts": self.artifacts.get(run_id, [])}
 
 
