@@ -20,8 +20,8 @@ def body_from(answer: requests.Response, start: int, allowance: Allowance, what:
     Servers that do not know ranges answer with all (200), of which the first are skipped. Raises WrongDigest when the
     file is shorter than that by now.
     """
-    if start and answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        if answer.headers.get("Content-Range") != f"bytes */{start}":
+    if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if not start or answer.headers.get("Content-Range") != f"bytes */{start}":
             raise _changed(what)
     elif answer.status_code == HTTPStatus.PARTIAL_CONTENT:
         yield from _rest(answer, start, allowance, what)

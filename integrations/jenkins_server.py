@@ -31,7 +31,8 @@ _READ_SECONDS = 30
 _DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 _LARGEST_DOCUMENT = 64 << 20
 _DEFAULT_LIMITS = Limits(seconds=300)
-_GOOD = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+# The last one is an answer about a rest, too: perhaps all has come already.
+_GOOD = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}
 
 
 class JenkinsServer:
@@ -139,6 +140,8 @@ def translated(connection: Connection, what: str = "what was asked for") -> Iter
         ) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise SourceUnreachable(f"{connection.name} does not answer for {what}: {type(error).__name__}") from error
+    except OSError as error:  # what requests raises for a file of authorities that it cannot find
+        raise SourceUnreachable(f"{connection.name} cannot be asked from here: {error}") from error
     except JenkinsAPIException as error:
         raise SourceUnreachable(f"{connection.name} does not answer as Jenkins does; is its address right?") from error
 
