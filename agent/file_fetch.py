@@ -74,7 +74,6 @@ class FileFetch:
         self._part: PartFile | None = None
         self._placing = threading.Lock()
         self._is_stopped = False
-        self._is_pieced = False
         self._began_anew = False
 
     @property
@@ -112,33 +111,30 @@ class FileFetch:
             self._part = part = self._stores.parts.open(self.wanted.entry.sha256)
             self._check_stopped()
             part.catch_up()
-            self._is_pieced = part.size > 0
             if part.size > self.wanted.entry.size:
                 part.clear()
         return self._part
 
     def _complete(self, part: PartFile) -> PartFile:
-        """Fetch what is missing. Pieces may have been pieces of different files: then all of it comes anew, once."""
+        """Fetch what is missing; where other bytes came, or pieces of different files, all of it anew, once."""
         while True:
             try:
                 if part.size < self.wanted.entry.size:
                     self._stream(part)
                 _check(part, self.wanted.entry)
             except WrongDigest as wrong:
-                is_final = self._began_anew or not self._is_pieced
                 part.clear()
-                if is_final:
+                if self._began_anew:
                     self._close_part()
                     raise
                 self._began_anew = True
-                self._tell(f"{wrong}; what came in pieces is fetched anew")
+                self._tell(f"{wrong}; it is fetched anew, once")
             else:
                 return part
 
     def _stream(self, part: PartFile) -> None:
         """From what is there to the end."""
         wanted, entry, start = self.wanted, self.wanted.entry, part.size
-        self._is_pieced = start > 0
         self._look_for_room(entry.size - start)
         unlooked = 0
         for piece in wanted.open_source().stream(wanted.version, entry.locator, start=start):

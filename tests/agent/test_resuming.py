@@ -63,7 +63,7 @@ async def test_other_bytes_on_the_second_try_too_fail_the_download(world: Downlo
     end = await world.run()
     assert (1, {}) == (end.exit_code, world.found())
     assert end.reason.startswith("WrongDigest: app.tar: expected SHA-256")
-    assert "what came in pieces is fetched anew" in world.log()
+    assert "it is fetched anew, once" in world.log()
     assert [0, 10_000, 0] == world.source.starts
     assert [] == list(world.state.parts.iterdir())
 

@@ -17,6 +17,7 @@ AMOUNTS = {
     "mail_faults": Amount(gate=50, nightly=1_000),  # mails
     "requester_bypass": Amount(gate=100, nightly=2_000),  # ways, every other one an address spelt anyhow
     "token_forgery": Amount(gate=100_000, nightly=1_000_000),  # random tokens
+    "hostile_downloads": Amount(gate=50, nightly=1_000),  # downloads
     "cut_off": Amount(gate=20, nightly=200),  # cuts, of a second to ten minutes
     "big_logs": Amount(gate=100, nightly=1000),  # MB of logs
     "hostile_values": Amount(gate=500, nightly=5000),  # values of variables
