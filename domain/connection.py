@@ -13,10 +13,18 @@ class ConnectionKind(StrEnum):
 
     JENKINS = "jenkins"
     AZURE_PIPELINES = "azure-pipelines"
+    GITHUB = "github"
+    S3 = "s3"
+    AZURE_BLOB = "azure-blob"
+    GCS = "gcs"
 
 
 class Connection(Frozen):
-    """``url`` is the base address (for Azure: organisation or collection); ``ca`` a path of a CA bundle."""
+    """``url`` is the base address; ``ca`` a path of a CA bundle.
+
+    For Azure it is that of the organisation or collection, for GitHub of its REST interface, for an object store its
+    endpoint, where ``user`` is the id of the key and ``token`` the key itself.
+    """
 
     name: Slug
     kind: ConnectionKind

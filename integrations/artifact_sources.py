@@ -2,10 +2,11 @@
 
 from activities.artifact_source import ArtifactSource, UnknownConnection
 from domain.connection import Connection, ConnectionKind
-from domain.pipeline import AzurePipelinesSource, DirectorySource, JenkinsSource, Source, UrlSource
+from domain.pipeline import AzurePipelinesSource, DirectorySource, GithubSource, JenkinsSource, Source, UrlSource
 from integrations.allowance import Limits
 from integrations.azure_pipelines import AzureArtifacts
 from integrations.directory_source import DirectoryArtifact
+from integrations.github_source import GithubArtifacts
 from integrations.guarded_addresses import AllowedHosts
 from integrations.jenkins import JenkinsArtifacts
 from integrations.url_source import UrlArtifact
@@ -31,8 +32,13 @@ def open_source(
         return DirectoryArtifact(source, limits)
     if isinstance(source, JenkinsSource):
         return JenkinsArtifacts(source, _of_kind(connection, ConnectionKind.JENKINS, source.server), limits)
-    assert isinstance(source, AzurePipelinesSource), "there are four kinds of source"
-    return AzureArtifacts(source, _of_kind(connection, ConnectionKind.AZURE_PIPELINES, source.connection), limits, allowed)
+    if isinstance(source, GithubSource):
+        named = source.connection and _of_kind(connection, ConnectionKind.GITHUB, source.connection)
+        return GithubArtifacts(source, named or None, limits, allowed)
+    assert isinstance(source, AzurePipelinesSource), "the kinds of source are all above"
+    return AzureArtifacts(
+        source, _of_kind(connection, ConnectionKind.AZURE_PIPELINES, source.connection), limits, allowed
+    )
 
 
 def _of_kind(connection: Connection | None, kind: ConnectionKind, name: str) -> Connection:

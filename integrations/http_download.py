@@ -20,6 +20,7 @@ from integrations.guarded_network import GuardedTransport
 _MOST_REDIRECTS = 5
 _TIMEOUT = httpx2.Timeout(30, connect=5)
 _DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
+_MISSING = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY}  # the last for names, at GitHub
 _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _MOST_WAITS = 3
 _LONGEST_WAIT_SECONDS = 20
@@ -132,9 +133,11 @@ def _next(url: str, location: str, what: str) -> str:
 
 def _check(answer: httpx2.Response, part: Part, what: str) -> None:
     status = answer.status_code
+    if status == HTTPStatus.FORBIDDEN and answer.headers.get("X-RateLimit-Remaining") == "0":
+        raise SourceUnreachable(f"{answer.url.host} answers no more requests for a while: our limit is used up")
     if status in _DENIED:
         raise SourceDenied(f"{answer.url.host} does not let us have {what} (status {status})")
-    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+    if status in _MISSING:
         raise ArtifactNotFound(f"{answer.url.host} has no {what.removeprefix('the ')}")
     partly = {HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE} if part.start else set()
     if status != HTTPStatus.OK and status not in partly:
