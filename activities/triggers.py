@@ -165,7 +165,7 @@ class Triggers:
         return event.model_copy(update={"request": ReleaseRequest(versions=now)})
 
     async def _version(self, artifact: Artifact) -> str:
-        """The one that a release would take now. Its files are of no interest, and some sources are slow to list them."""
+        """The one that a release would take now. Its files, which some sources are slow to list, are of no interest."""
         rule = artifact.version
         if is_fixed(artifact) and isinstance(rule, str):
             return rule

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from api import (
     agent_care,
+    agent_prefetch,
     agent_work,
     agents,
     approvals,
@@ -16,6 +17,7 @@ from api import (
     deployment_logs,
     deployments,
     health,
+    hooks,
     interventions,
     log_retention,
     logs,
@@ -25,7 +27,9 @@ from api import (
     pipelines,
     releases,
     tokens,
+    triggers,
     vault,
+    versions,
 )
 from api.edge import Edge
 from api.errors import answer_errors
@@ -36,7 +40,9 @@ from api.openapi import document
 from api.pages.router import router as pages
 from api.release_start import sweep_for_ever
 from api.rights import require_declared_rights
+from api.schedules import keep_schedules_for_ever
 from api.services import Services
+from api.triggering import make_waiting_for_ever
 
 _OPENAPI = f"{PREFIX}/openapi.json"
 _IN_THE_API = (
@@ -48,15 +54,20 @@ _IN_THE_API = (
     interventions,
     approvals,
     pipelines,
+    versions,
     agents,
     agent_care,
     agent_work,
+    agent_prefetch,
     logs,
     vault,
     people,
     tokens,
+    hooks,
+    triggers,
     outbox,
 )
+_BESIDE = (sweep_for_ever, make_waiting_for_ever, keep_schedules_for_ever, remove_old_logs_for_ever)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -88,7 +99,7 @@ def create_app(services: Services) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services = app.state.services
-    beside = [asyncio.create_task(sweep(services)) for sweep in (sweep_for_ever, remove_old_logs_for_ever)]
+    beside = [asyncio.create_task(sweep(services)) for sweep in _BESIDE]
     try:
         yield
     finally:

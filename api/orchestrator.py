@@ -2,32 +2,56 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from temporalio.client import Client, WorkflowQueryFailedError
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleState,
+    ScheduleUpdate,
+    WorkflowQueryFailedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.search_attributes import PIPELINE
+from activities.triggers import Poll
 from api.console_address import release_page
 from domain.approval import Action, Moment, Receipt, Vote
 from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.frozen import Frozen
-from domain.ids import RELEASE_QUEUE, DeploymentId, ReleaseId, deployment_of_run
+from domain.ids import OF_SCHEDULES, RELEASE_QUEUE, DeploymentId, ReleaseId, deployment_of_run
 from domain.intervention import Decision, DecisionReceipt
 from domain.refusal import Kind, Refusal
 from domain.release import ReleasePlan
+from domain.timetable import TimetableEntry
 from workflows.approval import CastVote, MailBounced, OverrideApproval, Reassign, ReceiptQuery, Withdraw
 from workflows.deployment import DeploymentWorkflow, PlanChange
 from workflows.intervention import DecideIntervention, DecisionQuery
+from workflows.polling import PollWorkflow, ScheduledRelease, ScheduledReleaseWorkflow
 from workflows.recording import release_details, search_attributes
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
 from workflows.stopping import CancelRequest
 
 _ANSWER_WITHIN = timedelta(seconds=4)
 _RECEIPT_WITHIN = timedelta(seconds=2)
+_MISSED_TIME_COUNTS_FOR = timedelta(hours=1)
+_MISSED_POLL_COUNTS_FOR = timedelta(seconds=30)
+_NEXT_RUNS = 5
 # A lazy client that cannot connect says so with a plain RuntimeError.
 _AWAY = (RPCError, TimeoutError, RuntimeError)
 
@@ -80,6 +104,22 @@ class Orchestrator(Protocol):
 
     async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
         """Raises NothingRuns."""
+        ...
+
+    async def put_schedule(self, entry: TimetableEntry) -> None:
+        """Let it happen as the entry says, from now on."""
+        ...
+
+    async def delete_schedule(self, entry_id: str) -> None:
+        """Let it happen no more; that it does not anyway is fine."""
+        ...
+
+    async def schedules(self) -> list[str]:
+        """The ids of all that is to happen by itself."""
+        ...
+
+    async def next_runs(self, entry_id: str) -> list[datetime]:
+        """The next few times; none while it is paused, or not known yet."""
         ...
 
     async def is_healthy(self) -> bool: ...
@@ -173,6 +213,39 @@ class TemporalOrchestrator:
         except (*_AWAY, WorkflowQueryFailedError):
             return None
 
+    async def put_schedule(self, entry: TimetableEntry) -> None:
+        schedule = _schedule(entry)
+        async with _answered_soon():
+            try:
+                # A source is asked at once for what it has, so that what comes from now on can be told from it.
+                await self._client.create_schedule(
+                    entry.id,
+                    schedule,
+                    trigger_immediately=entry.every is not None and not entry.is_paused,
+                    rpc_timeout=_ANSWER_WITHIN,
+                )
+            except ScheduleAlreadyRunningError:
+                handle = self._client.get_schedule_handle(entry.id)
+                await handle.update(lambda _: ScheduleUpdate(schedule=schedule), rpc_timeout=_ANSWER_WITHIN)
+
+    async def delete_schedule(self, entry_id: str) -> None:
+        with suppress(NothingRuns):
+            async with _answered_soon():
+                await self._client.get_schedule_handle(entry_id).delete(rpc_timeout=_ANSWER_WITHIN)
+
+    async def schedules(self) -> list[str]:
+        async with _answered_soon():
+            listed = await self._client.list_schedules(page_size=1000, rpc_timeout=_ANSWER_WITHIN)
+            return [one.id async for one in listed if one.id.startswith(OF_SCHEDULES)]
+
+    async def next_runs(self, entry_id: str) -> list[datetime]:
+        try:
+            async with _answered_soon():
+                found = await self._client.get_schedule_handle(entry_id).describe(rpc_timeout=_RECEIPT_WITHIN)
+        except NothingRuns:
+            return []
+        return [] if found.schedule.state.paused else list(found.info.next_action_times)[:_NEXT_RUNS]
+
     async def is_healthy(self) -> bool:
         try:
             async with asyncio.timeout(_RECEIPT_WITHIN.total_seconds()):
@@ -199,6 +272,39 @@ def _signal(moment: Moment, action: Action) -> tuple[str, Frozen]:
         case Override():
             return "override", OverrideApproval(moment=moment, override=action)
     raise NotImplementedError(f"no signal is a {type(action).__name__}")
+
+
+def _schedule(entry: TimetableEntry) -> Schedule:
+    """What Temporal is to do, and when. What it missed while it was away is done if it is not much too late."""
+    name = SearchAttributePair(PIPELINE, entry.pipeline)
+    note = "its pipeline is paused" if entry.is_paused else ""
+    if entry.every is not None:
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                PollWorkflow.run,
+                Poll(pipeline=entry.pipeline, alias=entry.alias),
+                id=entry.id,
+                task_queue=RELEASE_QUEUE,
+                typed_search_attributes=TypedSearchAttributes([name]),
+                static_summary=f"{entry.alias} of {entry.pipeline}",
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=entry.every)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_MISSED_POLL_COUNTS_FOR),
+            state=ScheduleState(paused=entry.is_paused, note=note),
+        )
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            ScheduledReleaseWorkflow.run,
+            ScheduledRelease(pipeline=entry.pipeline, number=entry.number, cron=entry.cron),
+            id=entry.id,
+            task_queue=RELEASE_QUEUE,
+            typed_search_attributes=TypedSearchAttributes([name]),
+            static_summary=f"{entry.cron} of {entry.pipeline}",
+        ),
+        spec=ScheduleSpec(cron_expressions=[entry.cron], time_zone_name=entry.timezone),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_MISSED_TIME_COUNTS_FOR),
+        state=ScheduleState(paused=entry.is_paused, note=note),
+    )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from api.auth import PUBLIC, Admin, needs
 from api.errors import Flaw, Flawed, documented
 from api.inputs import Number, Slug
 from api.release_start import NoSuchPipeline
+from api.schedules import tell_now
 from api.services import ServicesHere
 from api.views import PipelineView, RevisionText, RevisionView, SavedView, ValidView
 from authoring import json_schema, problem
@@ -71,6 +72,8 @@ async def save_pipeline(
         row = await pipelines.save_revision(session, pipeline, text, caller.subject, services.clock())
     if before is not None and before.revision == row.revision:
         response.status_code = 200
+    else:
+        await tell_now(services, row.pipeline)
     return SavedView(pipeline=row.pipeline, revision=row.revision)
 
 

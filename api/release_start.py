@@ -18,9 +18,10 @@ from domain.ids import ReleaseId
 from domain.nearest import did_you_mean
 from domain.person import Requester
 from domain.pipeline import Pipeline
-from domain.refusal import NotFound, Refusal
+from domain.refusal import Kind, NotFound, Refusal
 from domain.release import ReleasePlan, ReleaseRequest, freeze
-from storage import groups, people, pipelines, releases
+from domain.trigger import TriggerOutcome
+from storage import groups, people, pipelines, releases, triggers
 
 _SWEEP_EVERY_SECONDS = 5.0
 _UNSTARTED_FOR = timedelta(seconds=5)
@@ -36,18 +37,28 @@ class KeyReused(Refusal):
     """The Idempotency-Key was used with another request before."""
 
 
+class EventOver(Refusal):
+    """What started the release made one before, or came to nothing."""
+
+    kind = Kind.CONFLICT
+
+
 class _KeyTaken(Exception):  # noqa: N818  reads as what happened
     """Another request with the same key got there first, after we had looked."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """A request for a release, by whom, and the key under which its answer is remembered."""
+    """A request for a release, by whom, and the key under which its answer is remembered.
+
+    ``event`` is what started it, where nobody did: the release is made only while that waits, and ends its waiting.
+    """
 
     pipeline: str
     request: ReleaseRequest
     requester: Requester
     key: str | None = None
+    event: str | None = None
 
     @property
     def hash(self) -> str:
@@ -66,7 +77,7 @@ class Made:
 
 
 async def make_release(services: Services, order: Order) -> Made:
-    """Keep the release and start it; raises a Refusal that names what is wrong, NoSuchPipeline, KeyReused."""
+    """Keep the release and start it; raises NoSuchPipeline, KeyReused, EventOver, or a Refusal that names the flaw."""
     try:
         plan = await _keep(services, order)
     except _KeyTaken:
@@ -82,13 +93,24 @@ async def _keep(services: Services, order: Order) -> ReleasePlan | None:
     async with services.database.transaction() as session:
         if order.key and await releases.remembered(session, order.requester.name, order.key):
             return None
+        await _end_waiting(session, services, order)
         plan = await _freeze(session, services, order)
         await releases.add(session, plan, plan.requested_at)
+        if order.event:
+            await triggers.made(session, order.event, str(plan.id))
         if order.key and not await releases.remember(
             session, order.requester.name, order.key, order.hash, plan.id, plan.requested_at
         ):
             raise _KeyTaken
         return plan
+
+
+async def _end_waiting(session: AsyncSession, services: Services, order: Order) -> None:
+    """First of all, because it makes others who are at the same event wait for us. Raises EventOver."""
+    if order.event is None:
+        return
+    if not await triggers.decide(session, order.event, outcome=TriggerOutcome.MADE, now=services.clock()):
+        raise EventOver(f"the event {order.event} of {order.pipeline} does not wait (any more)")
 
 
 async def _freeze(session: AsyncSession, services: Services, order: Order) -> ReleasePlan:

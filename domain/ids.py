@@ -105,4 +105,15 @@ def agent_queue(agent: str) -> str:
     return f"agent/{agent}"
 
 
+def schedule_id(pipeline: str, number: int) -> str:
+    """The Temporal Schedule of one schedule of a pipeline, counted from 0; its runs add their time."""
+    return f"schedule/{pipeline}/{number}"
+
+
+def poll_id(pipeline: str, alias: str) -> str:
+    """The Temporal Schedule by which the source of an artifact is asked; its runs add their time."""
+    return f"poll/{pipeline}/{alias}"
+
+
+OF_SCHEDULES = ("schedule/", "poll/")
 RELEASE_QUEUE = "releases"

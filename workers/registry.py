@@ -9,16 +9,29 @@ from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
 from activities.reminding import BusinessClock
+from activities.triggers import Triggers
 from activities.turns import EnvironmentQueues
 from workflows.deployment import DeploymentWorkflow
 from workflows.environment import EnvironmentWorkflow
+from workflows.polling import PollWorkflow, ScheduledReleaseWorkflow
 from workflows.release import ReleaseWorkflow
 
-WORKFLOWS: list[type] = [ReleaseWorkflow, DeploymentWorkflow, EnvironmentWorkflow]
+WORKFLOWS: list[type] = [
+    ReleaseWorkflow,
+    DeploymentWorkflow,
+    EnvironmentWorkflow,
+    PollWorkflow,
+    ScheduledReleaseWorkflow,
+]
 
 
 def release_activities(
-    records: Records, pinning: Pinning, agents: Agents, notifications: Notifications, changes: Changes
+    records: Records,
+    pinning: Pinning,
+    agents: Agents,
+    notifications: Notifications,
+    changes: Changes,
+    triggers: Triggers,
 ) -> list[Callable[..., Any]]:
     """What the release worker runs itself; all else runs on agents."""
     queues, clock = EnvironmentQueues(), BusinessClock()
@@ -27,6 +40,8 @@ def release_activities(
         pinning.pin_artifact,
         agents.find_agent,
         changes.find_changes,
+        triggers.look_for_versions,
+        triggers.note_firing,
         notifications.ask_approver,
         notifications.tell_unreachable,
         notifications.tell_decision_wanted,

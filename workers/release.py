@@ -21,6 +21,7 @@ from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
 from activities.source_desk import SourceDesk
+from activities.triggers import Triggers
 from domain.ids import RELEASE_QUEUE
 from integrations.artifact_sources import open_source
 from integrations.letters import HtmlLetters
@@ -37,6 +38,7 @@ from storage.mails import SqlOutbox
 from storage.manifests import SqlManifests
 from storage.records import SqlRecords
 from storage.sealing import Sealing
+from storage.triggers import SqlTriggers
 from workers.mail_ways import first_way, second_way
 from workers.registry import WORKFLOWS, release_activities
 from workers.sandbox import shared
@@ -44,6 +46,7 @@ from workflows.options import CHANGES_ASKED_FOR_SECONDS
 
 _log = structlog.get_logger()
 _STOP_WITHIN = timedelta(seconds=10)
+TRIGGERS_ASK_FOR_SECONDS = 60.0
 
 
 async def run(settings: Settings) -> None:
@@ -126,6 +129,7 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
         Agents(SqlAgentDirectory(database, utc_now)),
         notifications,
         Changes(desk, SqlChanges(database)),
+        Triggers(SourceDesk(opener, connections, seconds=TRIGGERS_ASK_FOR_SECONDS), SqlTriggers(database)),
     )
 
 

@@ -78,3 +78,9 @@ DOWNLOAD_RETRY = RetryPolicy(
 AGENT_WORD_TIMEOUT = timedelta(seconds=30)
 AGENT_WORD_RETRY = RetryPolicy(maximum_attempts=5, maximum_interval=timedelta(seconds=2))
 AGENT_STOPS_WITHIN = timedelta(seconds=40)
+
+# A look at a source that does not end is given up before too many gather; the next poll comes by itself.
+LOOK_TIMEOUT = timedelta(minutes=2)
+LOOK_WITHIN = timedelta(minutes=10)
+LOOK_HEARTBEAT = timedelta(seconds=15)
+LOOK_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))

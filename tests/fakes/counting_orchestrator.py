@@ -10,6 +10,7 @@ from domain.ids import DeploymentId, ReleaseId, approval_id
 from domain.intervention import Decision, DecisionReceipt, Intervention
 from domain.intervention import decide as go_on
 from domain.release import ReleasePlan
+from domain.timetable import TimetableEntry
 from storage import approvals, deployments
 from storage.database import Database
 from storage.records import SqlRecords
@@ -85,6 +86,18 @@ class CountingOrchestrator:
 
     async def mail_bounced(self, deployment: DeploymentId, moment: Moment, person: str, reason: str) -> None:
         self.bounced.append((str(deployment), moment, person, reason))
+
+    async def put_schedule(self, entry: TimetableEntry) -> None:
+        """None is asked for here."""
+
+    async def delete_schedule(self, entry_id: str) -> None:
+        """None is asked for here."""
+
+    async def schedules(self) -> list[str]:
+        return []
+
+    async def next_runs(self, entry_id: str) -> list[datetime]:
+        return []
 
     async def is_healthy(self) -> bool:
         return True

@@ -5,7 +5,7 @@ until ``work_off`` lets a worker at them.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from api.acting import decide
 from api.orchestrator import NothingRuns, TemporalUnavailable
@@ -15,6 +15,7 @@ from domain.ids import DeploymentId, ReleaseId
 from domain.intervention import Decision, DecisionReceipt, Intervention
 from domain.intervention import decide as go_on
 from domain.release import ReleasePlan
+from domain.timetable import TimetableEntry
 from storage.clock import utc_now
 from workflows.deployment import PlanChange
 from workflows.release import DeployRequest, ReleaseInput
@@ -37,6 +38,8 @@ class FakeOrchestrator:
         self.bounced: list[tuple[DeploymentId, Moment, str, str]] = []
         self.acted: list[Action] = []
         self.interventions: dict[str, Intervention] = {}
+        self.timetable: dict[str, TimetableEntry] = {}
+        self.told: list[str] = []
         self.approvals: dict[tuple[DeploymentId, Moment], Approval] = {}
         self._receipts: dict[tuple[DeploymentId, Moment, str, str], Receipt] = {}
         self._unanswered: list[tuple[DeploymentId, Moment, Action]] = []
@@ -110,6 +113,24 @@ class FakeOrchestrator:
         approval = self.approvals.get((deployment, moment))
         if approval is not None:
             self.approvals[deployment, moment] = mail_came_back(approval, person, reason, self._clock())
+
+    async def put_schedule(self, entry: TimetableEntry) -> None:
+        self._reach()
+        self.timetable[entry.id] = entry
+        self.told.append(entry.id)
+
+    async def delete_schedule(self, entry_id: str) -> None:
+        self._reach()
+        self.timetable.pop(entry_id, None)
+
+    async def schedules(self) -> list[str]:
+        self._reach()
+        return list(self.timetable)
+
+    async def next_runs(self, entry_id: str) -> list[datetime]:
+        self._reach()
+        entry = self.timetable.get(entry_id)
+        return [] if entry is None or entry.is_paused else [self._clock() + timedelta(hours=1)]
 
     async def is_healthy(self) -> bool:
         return self.is_reachable

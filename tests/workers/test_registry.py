@@ -17,6 +17,7 @@ from activities.changes import Changes
 from activities.notifications import Notifications
 from activities.pinning import Pinning
 from activities.records import Records
+from activities.triggers import Triggers
 from workers.registry import WORKFLOWS, release_activities
 from workers.sandbox import shared, strict
 
@@ -59,6 +60,7 @@ def test_every_activity_is_registered_once() -> None:
         Agents(Nothing()),
         Notifications(*[Nothing()] * 4),
         Changes(Nothing(), Nothing()),
+        Triggers(Nothing(), Nothing()),
     )
     on_release_worker = [method.__name__ for method in release_worker]
     assert len(on_release_worker) == len(set(on_release_worker))
