@@ -41,7 +41,9 @@ class SourceDesk:
         self._seconds = seconds
         self._asking = 0
 
-    async def ask(self, source: Source, question: Callable[[ArtifactSource], _T]) -> _T:
+    async def ask(
+        self, source: Source, question: Callable[[ArtifactSource], _T], *, seconds: float | None = None
+    ) -> _T:
         """Raises SourceSilent, UnknownConnection, and what the source refuses."""
         name = connection_name(source)
         connection = await self._connections.connection(name) if name else None
@@ -51,7 +53,7 @@ class SourceDesk:
             raise SourceSilent(f"{spoken(source)} was not asked, because too many questions wait for answers already")
         answer = self._in_a_thread(lambda: question(self._open_source(source, connection)))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(seconds or self._seconds):
                 return await answer
         except (TimeoutError, SourceUnreachable) as error:
             raise SourceSilent(f"{spoken(source)} did not answer") from error

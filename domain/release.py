@@ -13,7 +13,7 @@ from domain.frozen import Frozen
 from domain.ids import ReleaseId
 from domain.nearest import did_you_mean
 from domain.person import Requester, spelled
-from domain.pipeline import Pipeline, PlainVariable
+from domain.pipeline import Job, Pipeline, PlainVariable
 from domain.refusal import Refusal
 
 
@@ -67,6 +67,12 @@ class ReleasePlan(Frozen):
         included = {"id", "pipeline", "variables", "groups", "artifacts"}
         content = self.model_dump(mode="json", include=included, exclude_defaults=True)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def artifacts_of(self, job: Job) -> tuple[PinnedArtifact, ...]:
+        """What the job downloads, in the plan's order."""
+        if job.download == "none":
+            return ()
+        return tuple(pin for pin in self.artifacts if job.download == "all" or pin.alias in job.download)
 
     def asked(self, approvers: tuple[str, ...]) -> tuple[Asked, ...]:
         """The approvers with the addresses that may answer for them; an unknown group is nobody."""
@@ -191,7 +197,10 @@ def _check_versions(pipeline: Pipeline, request: ReleaseRequest) -> None:
             raise UnknownArtifact(f"pipeline {pipeline.pipeline} has no artifact {alias}{guess}")
     for alias, artifact in pipeline.artifacts.items():
         if (request.versions.get(alias) or artifact.version) == "ask":
-            raise VersionMissing(f"name the version of artifact {alias}: its pipeline asks for it")
+            raise VersionMissing(
+                f"name the version of artifact {alias}, for which the pipeline asks; "
+                f"`slipway pipeline versions {pipeline.pipeline} {alias}` lists the recent ones"
+            )
 
 
 def _check_approvers(pipeline: Pipeline, people: Mapping[str, str]) -> None:

@@ -19,8 +19,10 @@ PAGES = [
     "/",
     "/pipelines",
     "/pipelines/webshop",
+    "/pipelines/webshop/new",
     "/releases/webshop/41",
     "/releases/webshop/40",
+    "/releases/webshop/41/stages/prod-eu/changes",
     f"/logs/{RUNNING}",
     "/approvals",
     "/approvals/webshop/41/prod-eu/1/before",
@@ -140,6 +142,7 @@ async def test_one_signs_in_starts_a_release_and_signs_out_without_script(consol
     """The forms are all there is to it."""
     async with _signed_in(console, browser, address, java_script_enabled=False) as context:
         page, complaints = await _opened(context, f"{address}/pipelines/webshop")
+        await page.get_by_role("link", name="New release").click()
         await page.get_by_label("Version of app").fill("3.0.0")
         await page.get_by_role("button", name="Start release").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("webshop-1")

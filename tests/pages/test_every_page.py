@@ -12,6 +12,7 @@ PAGES = [
     "/?status=nonsense",
     "/pipelines",
     "/pipelines/webshop",
+    "/pipelines/webshop/new",
     "/releases/webshop/41",
     "/releases/webshop/40",
     "/releases/webshop/41/stages/prod-eu/changes",

@@ -146,6 +146,8 @@ async def _facts(seeder: Seeder, approval: Approval, pin: PinnedArtifact) -> Non
         "/?pipeline=%3Cscript%3Ealert(1)%3C/script%3E&status=%22onload=",
         "/pipelines",
         "/pipelines/webshop",
+        "/pipelines/webshop/new",
+        f"/releases/{RELEASE}/stages/{STAGE}/changes",
         f"/releases/{RELEASE}",
         f"/logs/{DEPLOYMENT}/deploy/1/1",
         "/approvals?everybody=yes",
