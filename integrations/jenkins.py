@@ -5,7 +5,7 @@ itself, so there a version is ``main#142``.
 """
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple, NoReturn, TypeVar
 from urllib.parse import quote, unquote
 
@@ -22,7 +22,17 @@ from domain.artifact import Change, VersionOffer
 from domain.connection import Connection
 from domain.pipeline import JenkinsSource, LatestOf
 from integrations.allowance import Limits
-from integrations.jenkins_documents import ABOUT, GOOD, HISTORY, NUMBERS, STABLE, WHOLE, BuildDocument, JobDocument
+from integrations.jenkins_documents import (
+    ABOUT,
+    FILES,
+    GOOD,
+    HISTORY,
+    NUMBERS,
+    STABLE,
+    WHOLE,
+    BuildDocument,
+    JobDocument,
+)
 from integrations.jenkins_files import ArchivedFiles
 from integrations.jenkins_server import JenkinsServer
 from integrations.path_patterns import chosen
@@ -58,21 +68,21 @@ class JenkinsArtifacts:
         self._source = source
         self._connection = connection
         self._server = JenkinsServer(connection, limits)
-        self._files: dict[str, ArchivedFiles] = {}
+        self._files: dict[tuple[str, str], ArchivedFiles] = {}
         self.close = weakref.finalize(self, self._server.session.close)
 
     def resolve(self, version: str | LatestOf) -> ResolvedVersion:
         place = self._place(version)
-        found = self._build(place)
+        found = self._build(place, WHOLE)
         where = f"build {found.number} of the job {place.job}"
         if found.building:
             raise ArtifactNotFound(f"{where} is still running")
-        md5s = found.md5s(place.job)
+        files, md5s = self._files_of(place.job, found), found.md5s(place.job)
         return ResolvedVersion(
             version=place.version(found.number),
             files=tuple(
                 FileOffer(path=path, locator=f"{place.job}{_BETWEEN}{path}", md5=md5s.get(path))
-                for path in chosen(_safe_paths(found, where), self._source.paths, where)
+                for path in chosen(files.paths, self._source.paths, where)
             ),
             branch=found.branch or place.branch,
             commit=found.commit,
@@ -84,7 +94,8 @@ class JenkinsArtifacts:
     def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
         job, _, path = locator.rpartition(_BETWEEN)
         number = _number(version.rpartition(_BRANCH_END)[2])
-        yield from self._files_of(job, number).stream(safe_path(path), start)
+        files = self._files.get((job, number)) or self._files_of(job, self._build(_Place(job, number), FILES))
+        yield from files.stream(safe_path(path), start)
 
     def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
         job = self._job_of(wanted)
@@ -170,11 +181,11 @@ class JenkinsArtifacts:
     def _build_url(self, job: str, number: int | str) -> str:
         return f"{self._server.job_url(job)}/{number}/"
 
-    def _build(self, place: _Place) -> BuildDocument:
+    def _build(self, place: _Place, tree: str) -> BuildDocument:
         """One request; raises ArtifactNotFound naming the job, or the build."""
         url, what = f"{self._server.job_url(place.job)}/{place.named}", f"build {place.named} of the job {place.job}"
         try:
-            answer = self._server.document(url, WHOLE, what)
+            answer = self._server.document(url, tree, what)
         except ArtifactNotFound:
             about = self._job(place.job, ABOUT)
             if about.has_branches or about.jobs:
@@ -211,21 +222,15 @@ class JenkinsArtifacts:
             "Jenkins keeps the builds that are marked to be kept for ever"
         )
 
-    def _files_of(self, job: str, number: str) -> ArchivedFiles:
-        """Asked once for each build."""
-        where = f"{job}{_BETWEEN}{number}"
-        if where not in self._files:
-            what = f"build {number} of the job {job}"
-            paths = _safe_paths(self._build(_Place(job, number)), what)
-            url = f"{self._build_url(job, number)}artifact/"
-            self._files[where] = ArchivedFiles(self._server, url, what, paths, self._source.paths)
-        return self._files[where]
-
-
-def _safe_paths(build: BuildDocument, where: str) -> Sequence[str]:
-    if len(build.artifacts) > _MOST_FILES:
-        raise UnsafeArtifact(f"{where} has more than {_MOST_FILES} files")
-    return [safe_path(file.path) for file in build.artifacts]
+    def _files_of(self, job: str, build: BuildDocument) -> ArchivedFiles:
+        """Remembered, so that each file of the build costs one request."""
+        number, what = str(build.number), f"build {build.number} of the job {job}"
+        if len(build.artifacts) > _MOST_FILES:
+            raise UnsafeArtifact(f"{what} has more than {_MOST_FILES} files")
+        paths = [safe_path(file.path) for file in build.artifacts]
+        url = f"{self._build_url(job, number)}artifact/"
+        self._files[job, number] = ArchivedFiles(self._server, url, what, paths, self._source.paths)
+        return self._files[job, number]
 
 
 def _number(version: str) -> str:

@@ -13,6 +13,7 @@ _REVISION = "actions[lastBuiltRevision[SHA1,branch[name]]]"
 HISTORY = f"number,building,result,timestamp,{_REVISION},changeSet[{_CHANGES}],changeSets[{_CHANGES}]"
 NUMBERS = "nextBuildNumber,firstBuild[number]"
 ABOUT = f"name,disabled,{NUMBERS},jobs[name]{{0,5}}"
+FILES = "number,building,timestamp,artifacts[relativePath]"
 WHOLE = f"{HISTORY},artifacts[relativePath],fingerprint[fileName,hash,original[name]]"
 GOOD = frozenset({"SUCCESS", "UNSTABLE"})
 STABLE = frozenset({"SUCCESS"})

@@ -25,14 +25,15 @@ class ArchivedFiles:
         self._server = server
         self._url = url
         self._what = what
-        self._paths = frozenset(paths)
+        self.paths = paths
+        self._known = frozenset(paths)
         self._folder = _folder_worth_a_zip(paths, fitting(paths, patterns))
         self._zip: ZippedContent | None = None
         self._zipped = frozenset[str]()
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
         """The bytes from ``start`` on; raises ArtifactNotFound when the build has no such file."""
-        if path not in self._paths:
+        if path not in self._known:
             raise ArtifactNotFound(f"{self._what} has no file {path}")
         packed = self._packed()
         inside = path.removeprefix(self._folder or "")

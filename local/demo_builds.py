@@ -6,7 +6,7 @@ import tarfile
 from datetime import UTC, datetime
 
 from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtifact
-from local.jenkins_state import Build, JenkinsState, JobKind
+from local.jenkins_state import Build, Commit, JenkinsState, JobKind
 from local.sendgrid import SendGridState
 
 USER = "slipway"
@@ -41,6 +41,13 @@ for page in / /cart /checkout; do
     echo "200 $page"
 done
 """
+_CHANGES = [
+    Commit(
+        "4be1c0ffee4be1c0ffee4be1c0ffee4be1c0ffee", "Show the shop in German, too", "Rita Rivers", 1_795_407_300_000
+    ),
+    Commit("71d5ab0071d5ab0071d5ab0071d5ab0071d5ab00", "Count the cart once", "Ben Brook", 1_795_411_500_000),
+    Commit("9d2f00d9d2f00d9d2f00d9d2f00d9d2f00d9d2f0", "Let everything go", "Rita Rivers", 1_795_417_200_000),
+]
 _FEATURE_BRANCH = "feature%2Fdark-mode"
 
 
@@ -49,11 +56,10 @@ def jenkins() -> JenkinsState:
     state = JenkinsState(users={USER: TOKEN})
     state.job("team/webshop", JobKind.MULTIBRANCH)
     main = state.job("team/webshop/main", JobKind.PIPELINE)
-    for number, commit in (
-        (141, "4be1c0ffee4be1c0ffee4be1c0ffee4be1c0ffee"),
-        (142, "9d2f00d9d2f00d9d2f00d9d2f00d9d2f00d9d2f0"),
-    ):
-        main.add(Build(number, _webshop_files(number), branch="main", commit=commit))
+    for number, commits in ((141, _CHANGES[:1]), (142, _CHANGES[1:])):
+        built = Build(number, _webshop_files(number), branch="main", commit=commits[-1].id, commits=commits)
+        built.is_fingerprinted = True
+        main.add(built)
     feature = state.job(f"team/webshop/{_FEATURE_BRANCH}", JobKind.PIPELINE)
     feature.add(Build(7, _webshop_files(7), branch="feature/dark-mode"))
     feature.add(Build(8, result="FAILURE", branch="feature/dark-mode"))

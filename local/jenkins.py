@@ -1,6 +1,7 @@
 """A stand-in for Jenkins: jobs, builds and archived files over HTTP, with the real one's headers, errors and habits."""
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -116,6 +117,8 @@ def _change(call: Call) -> Response:
     if place.job is None:
         return error(call, 404, "Not Found")
     match place.rest:
+        case ["confirmRename"]:
+            return _renamed(call, place)
         case ["disable" | "enable" as word]:
             place.job.disabled = word == "disable"
             return empty(302, call.above(1))
@@ -124,6 +127,13 @@ def _change(call: Call) -> Response:
             if build is not None:
                 return _change_of_build(call, place.job, build, word)
     return error(call, 404, "Not Found")
+
+
+def _renamed(call: Call, place: Place) -> Response:
+    """Nothing leads from the old name to the new one afterwards."""
+    new = call.parameters["newName"]
+    call.state.rename(place.path, new)
+    return empty(302, f"{call.above(2)}{quote(new, safe='')}")
 
 
 def _change_of_build(call: Call, job: Job, build: Build, word: str) -> Response:

@@ -165,6 +165,14 @@ class JenkinsState:
             here = here.jobs.get(folder) or here.add_job(Job(name=folder, kind=JobKind.FOLDER))
         return here.jobs.get(name) or here.add_job(Job(name=name, kind=kind))
 
+    def rename(self, path: str, new: str) -> None:
+        """The job goes on under another name, in the same folder."""
+        above, _, old = path.rpartition("/")
+        folder = self.job(above) if above else self.root
+        job = folder.jobs.pop(old)
+        job.name = new
+        folder.add_job(job)
+
     def all_jobs(self) -> Iterator[tuple[str, Job]]:
         """Everything that has builds, by its path."""
         yield from _below(self.root, "")

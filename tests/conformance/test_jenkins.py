@@ -26,7 +26,7 @@ _IMITATED = {
         r"(/job/[^/]+)+/(\d+|last\w*Build)/artifact/.+",
         r"(/job/[^/]+)+(/build)?",
     ),
-    "POST": (r"(/job/[^/]+)+/((dis|en)able|\d+/(toggleLogKeep|submitDescription|doDelete))",),
+    "POST": (r"(/job/[^/]+)+/((dis|en)able|confirmRename|\d+/(toggleLogKeep|submitDescription|doDelete))",),
 }
 _SAME_VALUE = (
     "allow",

@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import itertools
 import json
 import zipfile
+from dataclasses import dataclass
 
 import pytest
 from fakes.raw_server import raw_server
@@ -126,77 +128,86 @@ def _build_with(*paths: str) -> bytes:
     return head.encode() + b"\r\n\r\n" + body
 
 
+@dataclass(frozen=True)
+class Many:
+    """A build with so many files that they come as one zip."""
+
+    job: str
+    files: dict[str, bytes]
+
+
+_numbers = itertools.count()
+
+
 @pytest.fixture
-def many(jenkins_world) -> dict[str, bytes]:
-    """A build of sixty files, so many that they come as one zip."""
+def many(jenkins_world) -> Many:
+    """Of another job in each test: a zip is shared by all who have it open, and so may outlive a test."""
     files = {f"out/{n % 7}/file {n} ä.txt": f"content {n}".encode() * 1000 for n in range(60)}
-    jenkins_world.state.job("many").add(Build(1, {**files, "log.txt": b"log"}))
-    return files
+    found = Many(f"many-{next(_numbers)}", files)
+    jenkins_world.state.job(found.job).add(Build(1, {**found.files, "log.txt": b"log"}))
+    return found
 
 
 def test_many_files_come_as_one_zip(jenkins_world, many, read):
     """Of the folder that holds all that is wanted; the bytes are the same as one by one."""
-    source = jenkins_world.open("many", paths=("out/",))
-    assert many == read(source)
+    source = jenkins_world.open(many.job, paths=("out/",))
+    assert many.files == read(source)
     zips = [address for address in jenkins_world.state.seen if "zip" in address]
-    assert (["/job/many/1/artifact/out/*zip*/out.zip"], 3) == (zips, len(jenkins_world.state.seen))
+    assert ([f"/job/{many.job}/1/artifact/out/*zip*/out.zip"], 2) == (zips, len(jenkins_world.state.seen))
 
 
 def test_a_zip_of_all_is_called_archive(jenkins_world, many, read):
     """The folder around its members is not part of their names."""
-    assert {**many, "log.txt": b"log"} == read(jenkins_world.open("many"))
-    assert "/job/many/1/artifact/*zip*/archive.zip" in jenkins_world.state.seen
+    assert {**many.files, "log.txt": b"log"} == read(jenkins_world.open(many.job))
+    assert f"/job/{many.job}/1/artifact/*zip*/archive.zip" in jenkins_world.state.seen
 
 
 def test_a_few_of_many_files_come_one_by_one(jenkins_world, many, read):
     """Nobody fetches a gigabyte for a kilobyte."""
-    jenkins_world.state.job("many").builds[1].artifacts |= {f"out/big/{n}.bin": b"big" for n in range(200)}
-    assert {"log.txt": b"log"} == read(jenkins_world.open("many", paths=("log.txt",)))
-    assert many == read(jenkins_world.open("many", paths=("out/?/",)))
+    jenkins_world.state.job(many.job).builds[1].artifacts |= {f"out/big/{n}.bin": b"big" for n in range(200)}
+    assert {"log.txt": b"log"} == read(jenkins_world.open(many.job, paths=("log.txt",)))
+    assert many.files == read(jenkins_world.open(many.job, paths=("out/?/",)))
     assert [] == [address for address in jenkins_world.state.seen if "zip" in address]
 
 
 def test_a_file_in_a_zip_can_be_gone_on_with(jenkins_world, many):
     """Its first bytes are unpacked once more, and left out."""
-    path, content = next(iter(many.items()))
-    source = jenkins_world.open("many")
+    path, content = next(iter(many.files.items()))
+    source = jenkins_world.open(many.job)
     for start in (0, 1, len(content)):
-        assert content[start:] == b"".join(source.stream("1", f"many//{path}", start=start))
+        assert content[start:] == b"".join(source.stream("1", f"{many.job}//{path}", start=start))
 
 
-@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("fault", [{"cut_at": 20}, {"cut_at": 20_000}, {"claims": 20_000}])
-def test_a_cut_zip_is_unreachable_and_the_next_try_is_whole(jenkins_world, read, fault):
+def test_a_cut_zip_is_unreachable_and_the_next_try_is_whole(jenkins_world, many, read, fault):
     """Nothing of the cut one is kept."""
-    jenkins_world.state.job("many").builds[1].artifacts["out/random"] = bytes(hashlib.shake_256(b"").digest(50_000))
+    jenkins_world.state.job(many.job).builds[1].artifacts["out/random"] = bytes(hashlib.shake_256(b"").digest(50_000))
     fired = jenkins_world.state.faults.add(Fault("*zip*", times=1, **fault))
-    source = jenkins_world.open("many", paths=("out/",))
+    source = jenkins_world.open(many.job, paths=("out/",))
     with pytest.raises(SourceUnreachable):
         read(source)
     assert 1 == fired.fired
     assert 61 == len(read(source))
 
 
-@pytest.mark.usefixtures("many")
-def test_a_zip_beyond_the_cap_is_refused(jenkins_world, read):
+def test_a_zip_beyond_the_cap_is_refused(jenkins_world, many, read):
     """The cap of one transfer holds for the zip, too."""
     with pytest.raises(UnsafeArtifact, match="larger than the 4000 bytes"):
-        read(jenkins_world.open("many", limits=Limits(size=4000)))
+        read(jenkins_world.open(many.job, limits=Limits(size=4000)))
 
 
-@pytest.mark.usefixtures("many")
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_zip_may_be_denied(jenkins_world, read, status):
+def test_a_zip_may_be_denied(jenkins_world, many, read, status):
     """As each of its files."""
     jenkins_world.state.faults.add(Fault("*zip*", status=status))
-    with pytest.raises(SourceDenied, match="for the zip of build 1 of the job many"):
-        read(jenkins_world.open("many"))
+    with pytest.raises(SourceDenied, match=f"for the zip of build 1 of the job {many.job}"):
+        read(jenkins_world.open(many.job))
 
 
 def test_without_a_zip_the_files_come_one_by_one(jenkins_world, many, read):
     """Where artifacts are kept elsewhere, Jenkins may have none; that is asked once."""
     fault = jenkins_world.state.faults.add(Fault("*zip*", status=404))
-    assert many == read(jenkins_world.open("many", paths=("out/",)))
+    assert many.files == read(jenkins_world.open(many.job, paths=("out/",)))
     assert 1 == fault.fired
 
 
@@ -210,18 +221,18 @@ def _zip_with(*names: str) -> bytes:
 
 def test_a_name_that_the_zip_spells_otherwise_comes_for_itself(jenkins_world, many, read, monkeypatch):
     """A Jenkins without UTF-8 writes question marks."""
-    names = [f"archive/{path.replace('ä', '?')}" for path in many]
+    names = [path.replace("ä", "?") for path in many.files]
     monkeypatch.setattr(jenkins_files, "_packed", lambda *_: jenkins_files.binary(_zip_with(*names), "application/zip"))
-    assert many == read(jenkins_world.open("many", paths=("out/",)))
+    assert many.files == read(jenkins_world.open(many.job, paths=("out/",)))
 
 
 @pytest.mark.parametrize("name", ["out/../../evil", "/etc/passwd", "out/a\\b", "out/a\nb"])
 def test_a_hostile_zip_is_refused_whole(jenkins_world, many, read, monkeypatch, name):
     """Also for the sake of the files in it that look harmless."""
-    packed = _zip_with(*(f"out/{path}" for path in many), name)
+    packed = _zip_with(*many.files, name)
     monkeypatch.setattr(jenkins_files, "_packed", lambda *_: jenkins_files.binary(packed, "application/zip"))
     with pytest.raises(UnsafeArtifact):
-        read(jenkins_world.open("many", paths=("out/",)))
+        read(jenkins_world.open(many.job, paths=("out/",)))
 
 
 @pytest.mark.parametrize("files", [1, 51])
