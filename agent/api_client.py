@@ -126,6 +126,10 @@ class AgentApi:
         answer = await self._call("GET", f"agent/step-runs/{quote(run_id)}/artifacts")
         return _ARTIFACTS.validate_python(answer["artifacts"])
 
+    async def upcoming(self) -> tuple[ArtifactToFetch, ...]:
+        """The artifacts of jobs that this agent could take, once people have approved."""
+        return _ARTIFACTS.validate_python((await self._call("GET", "agent/upcoming-artifacts"))["artifacts"])
+
     async def jenkins(self, run_id: str) -> Connection:
         """Where the Jenkins of a step is, and how to sign in there."""
         return Connection.model_validate(await self._call("GET", f"agent/step-runs/{quote(run_id)}/jenkins"))

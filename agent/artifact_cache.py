@@ -90,8 +90,13 @@ class ArtifactCache:
 
     def keep_only(self, sha256: str, part: PartFile) -> None:
         """The same for what no job waits for: the part itself moves in."""
-        if self._makes_way_for(0):
+        if self.is_on:
+            part.path.chmod(0o400)
             self._enter(part.path, sha256, part.size)
+
+    def can_spare(self, size: int) -> bool:
+        """Whether there is room for what no job asks for yet: half of the cache, and the reserve twice over."""
+        return size <= self._most_bytes // 2 and not self._reserve.lacking(size + self._reserve.size)
 
     def make_room(self, coming: int = 0) -> str:
         """Let entries go until so many bytes more leave the reserve free; what is still wrong then, in words."""

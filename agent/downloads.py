@@ -74,6 +74,7 @@ class ArtifactDownloads:
         shipper: LogShipper,
         open_source: SourceOpener,
         stores: FetchStores,
+        locks: ContentLocks | None = None,
         waits: Sequence[float] = WAITS,
     ) -> None:
         self._state = state
@@ -83,9 +84,14 @@ class ArtifactDownloads:
         self._open_source = open_source
         self._stores = stores
         self._waits = waits
-        self._locks = ContentLocks()
+        self._locks = locks or ContentLocks()
         self._under_way = RunTable()
         self._stops: dict[str, tuple[str, asyncio.Event]] = {}
+
+    @property
+    def are_under_way(self) -> bool:
+        """Whether a job downloads just now."""
+        return bool(self._stops)
 
     async def run(self, request: DownloadRequest) -> StepEnd:
         lease = self._leases.usable(request.lease_id)

@@ -19,11 +19,13 @@ from agent.capabilities import Capabilities
 from agent.desk import Desk
 from agent.disk_reserve import DiskReserve
 from agent.downloads import ArtifactDownloads
+from agent.fetchers import ContentLocks
 from agent.file_fetch import FetchStores
 from agent.jenkins_step import JenkinsSteps
 from agent.leases import Leases
 from agent.log_shipper import LogShipper
 from agent.part_files import PartFiles
+from agent.prefetch import Prefetch
 from agent.presence import Presence
 from agent.queue_slots import SlotPool
 from agent.queue_workers import QueueWorkers, own_worker
@@ -119,6 +121,7 @@ class _Agent:
         )
         reserve = DiskReserve(options.name, str(state.path), options.disk_reserve)
         self._stores = FetchStores(PartFiles(state.parts), ArtifactCache(state.cache, options.cache_size, reserve))
+        locks = ContentLocks()
         self._downloads = ArtifactDownloads(
             state=state,
             leases=self._leases,
@@ -126,6 +129,14 @@ class _Agent:
             shipper=shipper,
             open_source=open_source,
             stores=self._stores,
+            locks=locks,
+        )
+        self._prefetch = Prefetch(
+            lists=api,
+            stores=self._stores,
+            locks=locks,
+            open_source=open_source,
+            is_busy=lambda: self._downloads.are_under_way,
         )
         self._builds = JenkinsSteps(
             state=state,
@@ -153,6 +164,7 @@ class _Agent:
             asyncio.create_task(self._presence.keep(lambda standing: self._follow(queues, standing, answered))),
             asyncio.create_task(self._desk.end_abandoned()),
             asyncio.create_task(self._make_room()),
+            asyncio.create_task(self._prefetch.keep()),
         ]
         # An API that refuses us does so before we touch the queue of the agent that now bears our name; an API that
         # is down must not keep us from the jobs that wait for us.

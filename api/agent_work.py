@@ -7,14 +7,12 @@ from fastapi import APIRouter, Request
 from pydantic import Field, SecretStr, StringConstraints
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.artifact_source import UnknownConnection
-from activities.pinning import connection_name
+from api.agent_connections import connection_of, named_connection
 from api.auth import AgentCaller, Caller
 from api.errors import documented
 from api.inputs import Body, FileNumber, Offset, StepRun
-from api.services import Services, ServicesHere
+from api.services import ServicesHere
 from api.views import ArtifactsToFetch, ArtifactToFetch, ConnectionWithToken, LogSize, SecretValues
-from domain.artifact import Manifest, PinnedArtifact
 from domain.connection import ConnectionKind
 from domain.ids import DeploymentId
 from domain.outputs import FILE_BYTES, FILES_BYTES, VARIABLES, NotedFile
@@ -22,7 +20,7 @@ from domain.pipeline import Job
 from domain.refusal import Kind, NotAllowed, Refusal
 from domain.release import ReleasePlan
 from domain.status import RunStatus
-from storage import agents, connections, deployments, logs, manifests, releases, secret_outputs, secrets, step_files
+from storage import agents, deployments, logs, manifests, releases, secret_outputs, secrets, step_files
 from storage.tables import JobRow, StepRunRow
 
 router = APIRouter(prefix="/agent/step-runs", tags=["agent work"], responses=documented(401, 403, 422))
@@ -118,10 +116,10 @@ async def get_step_artifacts(run_id: StepRun, caller: AgentCaller, services: Ser
         run, job = await _running(session, run_id, caller)
         if run.step != 0:
             raise _refused(caller, run_id, f"step run {run_id} is no download")
-        pins = await _pins_of(session, job)
-        found = [(pin.alias, await manifests.get(session, pin.manifest_id)) for pin in pins]
+        plan, planned = await _plan_of(session, job)
+        found = [(pin.alias, await manifests.get(session, pin.manifest_id)) for pin in plan.artifacts_of(planned)]
     fetched = [
-        ArtifactToFetch(alias=alias, manifest=manifest, connection=await _connection(services, manifest))
+        ArtifactToFetch(alias=alias, manifest=manifest, connection=await connection_of(services, manifest))
         for alias, manifest in found
     ]
     return ArtifactsToFetch(artifacts=fetched)
@@ -142,7 +140,7 @@ async def get_step_jenkins(run_id: StepRun, caller: AgentCaller, services: Servi
     if jenkins is None:
         raise _refused(caller, run_id, f"step run {run_id} is no job of Jenkins")
     _log.info("connection fetched", run=run_id, agent=caller.subject, connection=jenkins.server)
-    return await _named_connection(services, jenkins.server, ConnectionKind.JENKINS)
+    return await named_connection(services, jenkins.server, ConnectionKind.JENKINS)
 
 
 @router.put(
@@ -237,26 +235,3 @@ async def _plan_of(session: AsyncSession, job: JobRow) -> tuple[ReleasePlan, Job
     assert row is not None, "a job belongs to a release"
     plan = ReleasePlan.model_validate(row.plan)
     return plan, next(known for known in plan.pipeline.stage(deployment.stage).jobs if known.job == job.job)
-
-
-async def _pins_of(session: AsyncSession, job: JobRow) -> list[PinnedArtifact]:
-    """What the job downloads, in the plan's order."""
-    plan, planned = await _plan_of(session, job)
-    download = planned.download
-    if download == "none":
-        return []
-    return [pin for pin in plan.artifacts if download == "all" or pin.alias in download]
-
-
-async def _connection(services: Services, manifest: Manifest) -> ConnectionWithToken | None:
-    name = connection_name(manifest.source)
-    return None if name is None else await _named_connection(services, name)
-
-
-async def _named_connection(services: Services, name: str, kind: ConnectionKind | None = None) -> ConnectionWithToken:
-    found = await connections.SqlConnections(services.database, services.sealing).connection(name)
-    if found is None:
-        raise UnknownConnection(f"there is no connection {name}; an admin can add it")
-    if kind is not None and found.kind != kind:
-        raise UnknownConnection(f"the connection {name} is one to {found.kind}, not to {kind}")
-    return ConnectionWithToken(**found.model_dump(exclude={"token"}), token=found.token.get_secret_value())

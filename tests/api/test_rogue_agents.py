@@ -25,6 +25,7 @@ SECRET = "hunter2-of-web-1"
 WHO: dict[str, Any] = {"instance_id": "instance-1", "capabilities": {}, "slots": 1}
 ITS_OWN = {
     "POST /api/v1/agent/heartbeat",
+    "GET /api/v1/agent/upcoming-artifacts",
     "GET /api/v1/agent/step-runs/{run_id:path}/secrets",
     "PUT /api/v1/agent/step-runs/{run_id:path}/secret-outputs",
     "GET /api/v1/agent/step-runs/{run_id:path}/artifacts",
@@ -172,19 +173,23 @@ _BODIES = st.sampled_from(
 async def test_whatever_a_rogue_agent_sends_brings_it_nothing(
     deploying: World, rogue: httpx2.AsyncClient, data: st.DataObject
 ) -> None:
-    """No answer holds the secret, none is a success but a heartbeat's, and none is a fault of ours."""
+    """No answer holds the secret, none that succeeds brings anything, and none is a fault of ours."""
     method = data.draw(st.sampled_from(["GET", "PUT", "POST", "DELETE"]))
     what = data.draw(
         st.sampled_from(
             ["secrets", "artifacts", "jenkins", "log", "files/1", "secret-outputs", "result", "end", "lease"]
         )
     )
-    paths = st.just("/agent/heartbeat") | _RUNS.map(lambda run: f"/agent/step-runs/{run}/{what}")
+    paths = (
+        st.just("/agent/heartbeat")
+        | st.just("/agent/upcoming-artifacts")
+        | _RUNS.map(lambda run: f"/agent/step-runs/{run}/{what}")
+    )
     path = data.draw(paths)
     query = data.draw(st.sampled_from(["", "?offset=9", "?offset=0&agent=web-1", "?run_id=" + RUN]))
     headers = data.draw(st.sampled_from([{}, {"X-Agent": "web-1"}, {"X-Forwarded-User": "web-1"}]))
     answer = await rogue.request(method, path + query, json=data.draw(_BODIES), headers=headers)
     assert answer.status_code < 500
     assert SECRET not in answer.text
-    assert not answer.is_success or path == "/agent/heartbeat"
+    assert not answer.is_success or path == "/agent/heartbeat" or answer.json() == {"artifacts": []}
     assert await _nothing_happened(deploying)

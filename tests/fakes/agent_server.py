@@ -27,6 +27,7 @@ class AgentServer:
         self.masks: list[str] = []
         self.artifacts: dict[str, list[dict[str, Any]]] = {}
         self.jenkins: dict[str, Any] = {}
+        self.upcoming: list[dict[str, Any]] = []
         self.queues: list[str] = []
         self.slots: int | None = None
         self.heartbeats: list[dict[str, Any]] = []
@@ -70,6 +71,13 @@ class AgentServer:
         self.secret_outputs[run_id] = json.loads(body)
         return 200, {}
 
+    def _get(self, run_id: str, what: str) -> dict[str, Any]:
+        if what == "secrets":
+            return {"values": self.secrets.get(run_id, {}), "masks": self.masks}
+        if what == "jenkins":
+            return self.jenkins
+        return {"artifacts": self.upcoming if what == "upcoming-artifacts" else self.artifacts.get(run_id, [])}
+
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, Any]]:
         """Status and JSON of one call."""
         for part, (status, error) in self.refusals.items():
@@ -85,11 +93,7 @@ class AgentServer:
         run_id, _, what = path.removeprefix("agent/step-runs/").rpartition("/")
         if method == "PUT":
             return self._put(run_id, what, query, body)
-        if what == "secrets":
-            return 200, {"values": self.secrets.get(run_id, {}), "masks": self.masks}
-        if what == "jenkins":
-            return 200, self.jenkins
-        return 200, {"artifacts": self.artifacts.get(run_id, [])}
+        return 200, self._get(run_id, what)
 
 
 class _Http(ThreadingHTTPServer):

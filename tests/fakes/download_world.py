@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from fakes.agent_server import AgentServer
@@ -13,6 +14,7 @@ from agent.api_client import AgentApi
 from agent.artifact_cache import ArtifactCache
 from agent.disk_reserve import DiskReserve
 from agent.downloads import ArtifactDownloads
+from agent.fetchers import ContentLocks
 from agent.file_fetch import FetchStores
 from agent.leases import Leases
 from agent.log_shipper import LogShipper
@@ -37,6 +39,7 @@ class DownloadWorld:
     pins: list[PinnedArtifact] = field(default_factory=list)
     cache_size: int = 0
     reserve: DiskReserve = field(default_factory=DiskReserve)
+    locks: ContentLocks = field(default_factory=ContentLocks)
 
     def offer(self, alias: str, files: dict[str, bytes], **changed: object) -> None:
         """List an artifact of these files; ``changed`` falsifies the entries of all of them."""
@@ -70,7 +73,6 @@ class DownloadWorld:
 
     def downloads(self) -> ArtifactDownloads:
         shipper = LogShipper(self.api, longest_wait=0.2)
-        cache = ArtifactCache(self.state.cache, self.cache_size, self.reserve)
         return ArtifactDownloads(
             state=self.state,
             leases=self.leases,
@@ -78,8 +80,15 @@ class DownloadWorld:
             shipper=shipper,
             open_source=self.source.open,
             waits=(0.01, 0.01),
-            stores=FetchStores(PartFiles(self.state.parts), cache),
+            stores=self.stores,
+            locks=self.locks,
         )
+
+    @cached_property
+    def stores(self) -> FetchStores:
+        """Made when they are first needed, by what the test says of the cache."""
+        cache = ArtifactCache(self.state.cache, self.cache_size, self.reserve)
+        return FetchStores(PartFiles(self.state.parts), cache)
 
     async def run(self, **more: object) -> StepEnd:
         async with asyncio.timeout(20):
