@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import httpx2
 import pytest
+import pytest_asyncio
 import structlog
 import uvicorn
 from fakes.counting_orchestrator import CountingOrchestrator
@@ -184,7 +185,14 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Seeded]:
     return path, asyncio.run(write())
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of the pages share an event loop, as a Chromium belongs to one, and starting one takes seconds."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A real Chromium, where one is installed."""
     if not HAS_CHROMIUM:
@@ -195,7 +203,7 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def address(console) -> AsyncIterator[str]:
     """The console behind a real HTTP server."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -214,7 +222,7 @@ def application() -> FastAPI:
     return create_app(cast("Services", None))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def console(history: tuple[Path, Seeded], application: FastAPI) -> AsyncIterator[Console]:
     path, seeded = history
     with recycled_file(path) as file:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import pytest_asyncio
 from fakes.html_forms import HtmlForm, HtmlPage
 from fakes.seed import BO, DEV
 
@@ -18,7 +19,7 @@ ACTION = f"/step-runs/{RUN}/decision"
 PAGE, INBOX, LISTED = "/releases/webshop/41", "/approvals", 'href="/releases/webshop/41#stage-prod-us"'
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def asked(console) -> Intervention:
     """The second step of prod-us has failed, and its author wants people to be asked."""
     now = console.services.clock()
