@@ -25,6 +25,9 @@ from local.programs import Programs, url
 from local.state_folder import Memory
 
 T = TypeVar("T")
+# Nobody waits more than an eighth longer than they must.
+_LOOKS = 8
+_LONGEST_PAUSE = 2.0
 _PORTS = ("temporal", "ui", "api", "jenkins", "azure", "sendgrid")
 
 
@@ -43,15 +46,14 @@ def free_ports(count: int) -> list[int]:
 
 def wait_for(condition: Callable[[], T], within: float = 30.0, what: str = "") -> T:
     """The first true value of the condition, looked at less often as time goes by: looking must not be the load."""
-    deadline = time.monotonic() + within
-    pause = 0.02
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"not within {within} s: {what or condition}"
-        time.sleep(pause)
-        pause = min(pause * 1.25, 0.5)
+        waited = time.monotonic() - began
+        assert waited < within, f"not within {within} s: {what or condition}"
+        time.sleep(min(max(waited / _LOOKS, 0.02), _LONGEST_PAUSE))
 
 
 def processes(text: str) -> list[str]:

@@ -105,8 +105,8 @@ class _Trial:
         marks = slipway.folder / f"{name}.marks"
         rejoin = f"{max(_LEAST_REJOIN, seconds * _REJOIN_FACTOR):.0f}s"
         job = {"pool": line.agent, "rejoin": rejoin}
-        work = MarkedSteps.drawn(name, marks, rng, stages=_STAGES, steps=2, longest=2, **job)
-        # The first prints through the cut; the others end at some time in it, or after it.
+        work = MarkedSteps.drawn(name, marks, rng, stages=_STAGES, steps=1, longest=2, **job)
+        # The first prints through the cut; the other ends at some time in it, or after it.
         for place, steps in enumerate(work.stages.values()):
             steps[0] += rng.uniform(0, seconds) if place else seconds + _PRINTS_ON
         release = work.release(slipway)

@@ -102,7 +102,7 @@ class _Trial:
             self.counts["slowest answer, seconds"] = max(
                 self.counts["slowest answer, seconds"], round(time.monotonic() - began)
             )
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def upgrade(self, part: str, times: int) -> None:
         rng = random.Random(f"{self._seed}/{part}")

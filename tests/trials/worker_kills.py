@@ -55,7 +55,8 @@ def strike(slipway: Installation, seed: int, releases: int) -> Verdict:
 
 
 def _work(slipway: Installation, name: str, rng: random.Random) -> MarkedSteps:
-    """A stage of two steps, and one after it."""
-    stages = {stage: [rng.uniform(0.2, 0.8) for _ in range(steps)] for stage, steps in (("a", 2), ("b", 1))}
+    """A stage of two steps, or one and another after it."""
+    steps = {"a": 2} if rng.random() < 1 / 2 else {"a": 1, "b": 1}
+    stages = {stage: [rng.uniform(0.2, 0.8) for _ in range(count)] for stage, count in steps.items()}
     marks = slipway.folder / f"{name}.marks"
-    return MarkedSteps(name, marks, stages, {"pool": "steady", "rejoin": "2m"}, after=_AFTER)
+    return MarkedSteps(name, marks, stages, {"pool": "steady", "rejoin": "2m"}, after=_AFTER if "b" in steps else {})
