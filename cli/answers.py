@@ -10,6 +10,35 @@ class Artifact(TypedDict):
     version: str
 
 
+class Commit(TypedDict):
+    """A commit that comes with a release, or is taken away."""
+
+    commit: str
+    message: str
+    author: str | None
+
+
+class ArtifactChange(TypedDict):
+    """One artifact of a release beside the one that is in the stage."""
+
+    alias: str
+    way: str
+    before: Artifact | None
+    after: Artifact | None
+    note: str
+    is_taken_away: bool
+    commits: list[Commit]
+    left_out: int
+    unknown: str
+
+
+class Changes(TypedDict):
+    """What a release changes in a stage."""
+
+    summary: str
+    artifacts: list[ArtifactChange]
+
+
 class Mail(TypedDict):
     """One mail to one person, and what became of it."""
 

@@ -8,6 +8,7 @@ import typer
 from cli import (
     agents,
     approvals,
+    changes,
     connections,
     doctor,
     groups,
@@ -76,6 +77,7 @@ def root(
 
 processes.register(app)
 app.add_typer(pipelines.app, name="pipeline")
+changes.register(releases.app)
 app.add_typer(releases.app, name="release")
 approvals.register(app)
 interventions.register(app)

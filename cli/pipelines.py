@@ -82,6 +82,35 @@ def show(
     print(plain(answer["text"]).rstrip("\n"))
 
 
+@app.command(
+    epilog=examples(
+        "slipway pipeline versions webshop web",
+        "slipway pipeline versions webshop web --branch release/2 --limit 5",
+    )
+)
+def versions(
+    context: typer.Context,
+    pipeline: Name,
+    artifact: Annotated[str, typer.Argument(metavar="ALIAS", help="Name of the artifact in the pipeline.")],
+    branch: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Only of this branch; else as the pipeline says.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100, help="How many, at most 100.")] = 20,
+    output: Output = OutputFormat.TEXT,
+) -> None:
+    """List the recent versions of an artifact, for `slipway release create PIPELINE --version ALIAS=VERSION`."""
+    path = f"/pipelines/{pipeline}/artifacts/{artifact}/versions"
+    answer = api_of(context).get(path, branch=branch, limit=limit)
+    if output == OutputFormat.JSON:
+        print_json(answer)
+        return
+    rows = [
+        [one["version"], one["label"], one["branch"] or "", local_time(one["built_at"]), one["author"] or ""]
+        for one in answer
+    ]
+    print_rows(["version", "called", "branch", "built", "by"], rows, none="no versions that fit, as the source tells")
+
+
 @app.command(epilog=examples("slipway pipeline schema > pipeline-v1.json"))
 def schema() -> None:
     """Print the JSON Schema of pipeline files, for editors. Needs no server; one serves it, too."""
