@@ -39,7 +39,7 @@ from integrations.signed_webhook import signed_id
 from storage import connections, hooks
 from storage.tables import HookRow, TriggerEventRow
 
-router = APIRouter(prefix="/hooks", tags=["hooks"])
+router = APIRouter(prefix="/hooks", tags=["hooks"], responses=documented(401, 403, 422))
 _SPEAKS_TO = {HookKind.JENKINS: ConnectionKind.JENKINS, HookKind.AZURE: ConnectionKind.AZURE_PIPELINES}
 _NUL = (b"\0", b"\\u0000")
 _log = structlog.get_logger("slipway.api")
@@ -98,7 +98,7 @@ class NotItsPipeline(NotAllowed):
     dependencies=[PUBLIC],
     operation_id="take_webhook",
     summary="Take what another system tells of a build, or a signed order for a release",
-    responses=documented(401, 403, 413, 422),
+    responses=documented(413),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}},
 )
 async def take_webhook(
@@ -132,7 +132,7 @@ async def take_webhook(
     status_code=201,
     operation_id="create_hook",
     summary="Make a hook",
-    responses=documented(401, 403, 409, 422),
+    responses=documented(409),
 )
 async def create_hook(new: NewHook, caller: Admin, services: ServicesHere) -> MadeHook:
     """Its secret is in this answer and nowhere else."""
@@ -156,7 +156,6 @@ async def create_hook(new: NewHook, caller: Admin, services: ServicesHere) -> Ma
     dependencies=[needs(Role.ADMIN)],
     operation_id="list_hooks",
     summary="List hooks",
-    responses=documented(401, 403),
 )
 async def list_hooks(services: ServicesHere) -> list[HookView]:
     """By name, without their secrets, which nobody can read again."""
@@ -169,7 +168,7 @@ async def list_hooks(services: ServicesHere) -> list[HookView]:
     status_code=204,
     operation_id="delete_hook",
     summary="Remove a hook",
-    responses=documented(401, 403, 404, 422),
+    responses=documented(404),
 )
 async def delete_hook(name: Slug, caller: Admin, services: ServicesHere) -> None:
     """Its secret is good for nothing from now on. What it told before stays."""

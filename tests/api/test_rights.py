@@ -75,6 +75,7 @@ def test_public_routes_are_the_known_few(world: World) -> None:
         "/approve/{token}",
         "/static/{name}",
         "/hooks/sendgrid",
+        "/api/v1/hooks/{name}",
     }
     assert expected == public
 
