@@ -7,9 +7,9 @@ from activities.artifact_source import ArtifactNotFound, SourceUnreachable, Unsa
 from integrations.allowance import Allowance, Limits
 from integrations.azure_documents import ManifestDocument
 from integrations.azure_server import AzureServer
-from integrations.azure_zip import MOST_FILES
 from integrations.http_download import Part, opened, rest, validator
 from integrations.safe_path import safe_path
+from integrations.zipped_content import MOST_FILES
 
 _MANIFEST = "manifest"
 

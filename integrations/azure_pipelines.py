@@ -27,10 +27,10 @@ from integrations.azure_documents import (
 )
 from integrations.azure_manifest import ManifestContent
 from integrations.azure_server import AzureServer
-from integrations.azure_zip import ZippedContent
 from integrations.guarded_addresses import AllowedHosts
 from integrations.http_download import body, opened
 from integrations.path_patterns import chosen
+from integrations.zipped_content import ZippedContent
 
 LATEST = "latest"
 _MOST_RUNS_BETWEEN = 1000
@@ -72,7 +72,7 @@ class AzureArtifacts:
         )
 
     def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
-        return Allowance(self._limits, locator).over(self._content(version).stream(locator, start))
+        yield from Allowance(self._limits, locator).over(self._content(version).stream(locator, start))
 
     def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
         return tuple(

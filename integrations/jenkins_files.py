@@ -1,16 +1,16 @@
 """The archived files of one build of Jenkins: each for itself, or, where they are many, all in one zip."""
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from urllib.parse import quote
 
 from activities.artifact_source import ArtifactNotFound
 from integrations.allowance import Allowance
-from integrations.azure_zip import ZippedContent
 from integrations.jenkins_body import body, body_from
 from integrations.jenkins_server import JenkinsServer, translated
 from integrations.path_patterns import fitting
+from integrations.zipped_content import ZippedContent
 
 _WORTH_A_ZIP = 50  # files; up to that many come one by one, and each can be gone on with where it was cut
 _ROOT = "archive"  # what Jenkins calls the folder of all
@@ -35,12 +35,14 @@ class ArchivedFiles:
         """The bytes from ``start`` on; raises ArtifactNotFound when the build has no such file."""
         if path not in self._known:
             raise ArtifactNotFound(f"{self._what} has no file {path}")
-        packed = self._packed()
-        inside = path.removeprefix(self._folder or "")
+        folder, packed = self._folder, None
+        if folder is not None and path.startswith(folder):
+            packed = yield from self._coming(folder)
         # Not every Jenkins packs names in UTF-8: what is not found under its name comes for itself.
-        if packed is not None and path.startswith(self._folder or "") and inside in self._zipped:
-            return packed.stream(inside, start)
-        return self._alone(path, start)
+        if packed is not None and path.removeprefix(folder or "") in self._zipped:
+            yield from packed.stream(path.removeprefix(folder or ""), start)
+        else:
+            yield from self._alone(path, start)
 
     def _alone(self, path: str, start: int) -> Iterator[bytes]:
         allowance, what = Allowance(self._server.limits, path), f"{path} of {self._what}"
@@ -49,14 +51,15 @@ class ArchivedFiles:
             self._server.check(answer, what)
             yield from body_from(answer, start, allowance, path)
 
-    def _packed(self) -> ZippedContent | None:
-        """None when a zip is not worth it, or cannot be had."""
-        if self._zip is None and self._folder is not None:
-            around = posixpath.basename(self._folder.rstrip("/")) or _ROOT
+    def _coming(self, folder: str) -> Generator[bytes, None, ZippedContent | None]:
+        """Empty pieces until the zip is here; gives None when it cannot be had."""
+        if self._zip is None:
+            around = posixpath.basename(folder.rstrip("/")) or _ROOT
             connection = self._server.connection
-            key = connection.url, connection.user, connection.token, self._url, self._folder
-            packed = ZippedContent(f"the zip of {self._what}", around, key, lambda: self._download(around))
+            key = connection.url, connection.user, connection.token, self._url, folder
+            packed = ZippedContent(f"the zip of {self._what}", around, key, lambda: self._download(folder, around))
             try:
+                yield from packed.coming()
                 self._zipped = frozenset(packed.sizes())
             except ArtifactNotFound:
                 self._folder = None
@@ -64,9 +67,9 @@ class ArchivedFiles:
                 self._zip = packed
         return self._zip
 
-    def _download(self, name: str) -> Iterator[bytes]:
+    def _download(self, folder: str, name: str) -> Iterator[bytes]:
         what = f"the zip of {self._what}"
-        url = f"{self._url}{quote(self._folder or '')}*zip*/{quote(name)}.zip"
+        url = f"{self._url}{quote(folder)}*zip*/{quote(name)}.zip"
         allowance = Allowance(self._server.limits, what)
         with translated(self._server.connection, what), closing(self._server.get(url)) as answer:
             self._server.check(answer, what)

@@ -1,6 +1,6 @@
 """An artifact that comes as one zip, listed as the files in it.
 
-Azure packs that zip anew for every download, so its bytes never repeat and no download can be resumed; the files in it
+Servers pack that zip anew for every download, so its bytes never repeat and no download can be resumed; the files in it
 do repeat. All sources of a process that are open at the same time share one download, kept in a nameless file.
 """
 
@@ -18,12 +18,13 @@ from integrations.http_download import skipping
 from integrations.safe_path import safe_path
 
 MOST_FILES = 100_000
+_LOOK_UP_SECONDS = 0.5
 
 Download = Callable[[], Iterable[bytes]]
 
 
 class ZippedContent:
-    """The files of one artifact. ``what`` names it; ``around`` is the folder that Azure puts around them."""
+    """The files of one artifact. ``what`` names it; ``around`` is the folder that its server puts around them."""
 
     def __init__(self, what: str, around: str, key: Hashable, download: Download) -> None:
         self._what = what
@@ -37,10 +38,16 @@ class ZippedContent:
         return {path: member.file_size for path, member in self._members().items()}
 
     def stream(self, path: str, start: int) -> Iterator[bytes]:
+        """The bytes from ``start`` on, after empty pieces for as long as the zip is coming."""
+        yield from self.coming()
         member = self._members().get(path)
         if member is None:
             raise ArtifactNotFound(f"{self._what} has no file {path}")
-        return skipping(start, _unpacked(self._zip(), member), path)
+        yield from skipping(start, _unpacked(self._zip(), member), path)
+
+    def coming(self) -> Iterator[bytes]:
+        """Empty pieces, until the zip is here: whoever waits for it can turn away meanwhile."""
+        return self._packed.coming(self._download, self._what)
 
     def _zip(self) -> zipfile.ZipFile:
         return self._packed.opened(self._download, self._what)
@@ -70,24 +77,34 @@ class _Packed:
         self._zip: zipfile.ZipFile | None = None
 
     def opened(self, download: Download, what: str) -> zipfile.ZipFile:
-        with self._lock:
-            if self._zip is None:
-                self._zip = self._fetched(download, what)
-            return self._zip
+        for _ in self.coming(download, what):
+            pass
+        assert self._zip is not None, "it has come"
+        return self._zip
 
-    def _fetched(self, download: Download, what: str) -> zipfile.ZipFile:
+    def coming(self, download: Download, what: str) -> Iterator[bytes]:
+        """One fetches it; the others look up now and then, as does who fetches."""
+        while not self._lock.acquire(timeout=_LOOK_UP_SECONDS):
+            yield b""
+        try:
+            if self._zip is None:
+                yield from self._fetch(download, what)
+        finally:
+            self._lock.release()
+
+    def _fetch(self, download: Download, what: str) -> Iterator[bytes]:
         content = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as this object
         try:
             for chunk in download():
                 content.write(chunk)
-            packed = zipfile.ZipFile(content)
+                yield b""
+            self._zip = zipfile.ZipFile(content)
         except BaseException as error:
             content.close()
             if isinstance(error, zipfile.BadZipFile):
                 raise SourceUnreachable(f"{what} did not come as a zip") from error
             raise
         weakref.finalize(self, content.close)
-        return packed
 
 
 _packed_by_key: weakref.WeakValueDictionary[Hashable, _Packed] = weakref.WeakValueDictionary()
