@@ -50,7 +50,8 @@ class ArtifactSource(Protocol):
     def stream(self, version: str, locator: str, *, start: int = 0) -> Iterator[bytes]:
         """The bytes of one file of a resolved version, from ``start`` on, to its end.
 
-        A short body raises SourceUnreachable. What cannot be asked for from the middle is skipped here.
+        A short body raises SourceUnreachable. What cannot be asked for from the middle is skipped here. Pieces may be
+        empty, while what holds the file is still coming: the caller may turn away then.
         """
         ...
 

@@ -9,6 +9,7 @@ from fakes.served import served
 from starlette.testclient import TestClient
 
 from local import jenkins
+from local.jenkins_answers import empty
 from local.jenkins_state import Build, JenkinsState, JobKind
 from local.jenkins_tree import BadTree, parse_tree
 
@@ -109,3 +110,86 @@ def test_a_tree_chooses_fields_at_every_depth(state):
     assert {"_class": "hudson.model.FreeStyleBuild", "number": 3, "artifacts": [{"fileName": "a.txt"}]} == found[
         "allBuilds"
     ][-1]
+
+
+@pytest.mark.parametrize(
+    ("only", "numbers"), [("{0,2}", [6, 5]), ("{1,3}", [5, 4]), ("{,1}", [6]), ("{2,}", [4, 3]), ("{3}", [3])]
+)
+def test_a_tree_takes_some_items_of_a_list(state, only, numbers):
+    """Counted from the newest build; the end is not taken."""
+    client = TestClient(jenkins.create_app(state))
+    found = client.get("/job/app/api/json", params={"tree": f"builds[number]{only}"}).json()
+    assert numbers == [build["number"] for build in found["builds"]]
+
+
+def test_older_builds_show_only_when_all_are_asked_for(state):
+    """A hundred are enough for most."""
+    for number in range(7, 157):
+        state.job("app").add(Build(number))
+    client = TestClient(jenkins.create_app(state))
+    found = client.get("/job/app/api/json", params={"tree": "builds[number],allBuilds[number]"}).json()
+    assert (100, 154) == (len(found["builds"]), len(found["allBuilds"]))
+
+
+def test_depth_shows_linked_objects_whole(state):
+    """And, two levels deep, what is otherwise only shown when asked for."""
+    client = TestClient(jenkins.create_app(state))
+    plain, deep = (client.get("/job/app/api/json", params={"depth": depth}).json() for depth in (0, 1))
+    assert (False, True) == ("result" in plain["builds"][0], "result" in deep["builds"][0])
+    shown = ["fingerprint" in client.get("/job/app/3/api/json", params={"depth": depth}).json() for depth in (0, 1, 2)]
+    assert [False, False, True] == shown
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "statuses"),
+    [
+        ("hidden_from", "/job/app/3/api/json", (404, 404, 200)),
+        ("denied_to", "/job/app/3/api/json", (403, 403, 200)),
+        ("files_denied_to", "/job/app/3/artifact/a.txt", (403, 403, 200)),
+        ("files_denied_to", "/job/app/3/api/json", (200, 200, 200)),
+    ],
+)
+def test_permissions_are_those_of_each_user(state, rule, path, statuses):
+    """Anonymous is one of them, and is asked to sign in."""
+    state.users |= {"rita": "token", "ben": "token"}
+    state.anonymous_reads = True
+    getattr(state.job("app"), rule).update({"anonymous", "rita"})
+    client = TestClient(jenkins.create_app(state))
+    answers = [client.get(path, auth=auth) for auth in (None, ("rita", "token"), ("ben", "token"))]
+    assert statuses == tuple(answer.status_code for answer in answers)
+    if answers[0].status_code == 403:
+        assert ("Authentication required" in answers[0].text, "rita is missing the" in answers[1].text) == (True, True)
+
+
+def test_builds_are_discarded_unless_they_are_kept(state):
+    """Numbers are not given again."""
+    client = TestClient(jenkins.create_app(state))
+    crumb = {"Jenkins-Crumb": state.crumb}
+    assert 302 == client.post("/job/app/3/toggleLogKeep", headers=crumb, follow_redirects=False).status_code
+    state.job("app").discard(1)
+    assert [3, 6] == list(state.job("app").builds)
+    assert 302 == client.post("/job/app/6/doDelete", headers=crumb, follow_redirects=False).status_code
+    found = client.get("/job/app/api/json", params={"tree": "builds[number],nextBuildNumber"}).json()
+    assert ([3], 7) == ([build["number"] for build in found["builds"]], found["nextBuildNumber"])
+
+
+def test_a_renamed_job_is_not_found_under_its_old_name(state):
+    """Also in a folder, and when the new name is an odd one."""
+    state.job("team/web").add(Build(1))
+    client = TestClient(jenkins.create_app(state))
+    asked = {"url": "/job/team/job/web/confirmRename", "params": {"newName": "web shop"}, "follow_redirects": False}
+    answer = client.post(**asked, headers={"Jenkins-Crumb": state.crumb})
+    assert "http://testserver/job/team/job/web%20shop" == answer.headers["location"]
+    statuses = [client.get(f"/job/team/job/{name}/1/api/json").status_code for name in ("web", "web%20shop")]
+    assert [404, 200] == statuses
+
+
+def test_a_part_is_asked_first(state):
+    """So that a queue can be added to it; what the part does not know goes on as before."""
+
+    class Part:
+        def answer(self, call):
+            return empty(204) if call.segments[0] == "queue" else None
+
+    client = TestClient(jenkins.create_app(state, Part()))
+    assert (204, 200) == (client.get("/queue/api/json").status_code, client.get("/job/app/api/json").status_code)
