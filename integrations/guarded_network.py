@@ -7,6 +7,7 @@ gains nothing. Names in requests and certificates stay what they were.
 import socket
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import httpcore2
@@ -40,7 +41,10 @@ class GuardedBackend(httpcore2.SyncBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         """Raises UnsafeArtifact for a host that must not be reached."""
-        addresses = [host] if self._allowed.allows(host, port) else outside_addresses(host, port)
+        try:
+            addresses = reachable_addresses(host, port, self._allowed)
+        except (OSError, UnicodeError) as error:
+            raise httpcore2.ConnectError(f"{host} is not known") from error
         for address in addresses[:-1]:
             try:
                 return super().connect_tcp(address, port, timeout, local_address, socket_options)
@@ -49,12 +53,23 @@ class GuardedBackend(httpcore2.SyncBackend):
         return super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
 
-def outside_addresses(host: str, port: int) -> list[str]:
-    """All addresses of the host; one of the inside among them is enough to refuse it."""
+def connected(host: str, port: int, allowed: AllowedHosts, timeout: float) -> socket.socket:
+    """A socket to the host. Raises UnsafeArtifact for one that must not be reached, OSError for one that is not."""
     try:
-        answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpcore2.ConnectError(f"{host} is not known") from error
+        addresses = reachable_addresses(host, port, allowed)
+    except UnicodeError as error:
+        raise OSError(f"{host} is no name") from error
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return socket.create_connection((address, port), timeout)
+    return socket.create_connection((addresses[-1], port), timeout)
+
+
+def reachable_addresses(host: str, port: int, allowed: AllowedHosts) -> list[str]:
+    """The host itself where it is allowed; else its addresses, which must all be outside."""
+    if allowed.allows(host, port):
+        return [host]
+    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     if not addresses or not all(is_outside(address) for address in addresses):
         raise UnsafeArtifact(
