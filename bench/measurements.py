@@ -13,6 +13,7 @@ from typing import Any
 
 from bench import bare
 from bench.agents import job_throughput, lease_hand_over, log_memory
+from bench.artifacts import large_artifact, small_artifacts
 from bench.stack import Stack, until
 
 _MIB = 1024 * 1024
@@ -211,6 +212,8 @@ MEASUREMENTS = [
     job_throughput,
     lease_hand_over,
     log_memory,
+    large_artifact,
+    small_artifacts,
     approval_latency,
     inbox_page,
     vote_throughput,
