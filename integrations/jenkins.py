@@ -46,6 +46,7 @@ _BRANCH_END = "#"
 _PAGE = 100  # builds in one answer; Jenkins reads each from its disk
 _MOST_PAGES = 20
 _MOST_FILES = 100_000
+_LONGEST_NUMBER = 10
 
 Kind = TypeVar("Kind", BuildDocument, JobDocument)
 
@@ -234,6 +235,6 @@ class JenkinsArtifacts:
 
 
 def _number(version: str) -> str:
-    if not (version.isascii() and version.isdecimal()):
-        raise ArtifactNotFound(f"{version!r} is no build number of Jenkins")
+    if not (version.isascii() and version.isdecimal() and len(version) <= _LONGEST_NUMBER):
+        raise ArtifactNotFound(f"{version[:100]!r} is no build number of Jenkins")
     return version

@@ -50,8 +50,11 @@ class JenkinsServer:
         return session
 
     def job_url(self, job: str) -> str:
-        """Composed from our own address, each name quoted once."""
-        return self.connection.url.rstrip("/") + "".join(f"/job/{quote(name, safe='')}" for name in job.split("/"))
+        """Composed from our own address, each name quoted once; raises ArtifactNotFound for what is no path."""
+        names = job.split("/")
+        if not {"", ".", ".."}.isdisjoint(names):
+            raise ArtifactNotFound(f"{job!r} is no path of a job; write the names of its folders and its own: team/web")
+        return self.connection.url.rstrip("/") + "".join(f"/job/{quote(name, safe='')}" for name in names)
 
     def document(self, url: str, tree: str, what: str) -> Any:
         """The answer of ``url`` under ``/api/json``; raises what its status means for ``what``."""

@@ -61,6 +61,10 @@ def test_patterns_that_fit_nothing_are_named_with_what_there_is(jenkins_world):
         ("team/webshop/main", "144", "build 144 of the job team/webshop/main is still running"),
         ("team/webshop/main", "../141", "'../141' is no build number"),
         ("team/webshop/main", "lastBuild", "'lastBuild' is no build number"),
+        ("team/webshop/main", "12345678901", "is no build number"),
+        ("team/webshop", "..#142", "'team/webshop/..' is no path of a job"),
+        ("team/../team/webshop/main", "142", "is no path of a job"),
+        ("/team/webshop", "142", "is no path of a job"),
     ],
 )
 def test_what_is_missing_is_named(jenkins_world, job, version, words):
