@@ -31,7 +31,11 @@ class NewSecret(Body):
 
 
 class NewConnection(Body):
-    """Where the other system is and how to sign in. ``ca`` is the path of a CA bundle on workers and agents."""
+    """Where the other system is and how to sign in. ``ca`` is the path of a CA bundle on workers and agents.
+
+    ``user`` and ``token`` of object stores: the id of a key and the key (s3), the account and its key or a shared
+    access signature (azure-blob), nothing and the key of a service account as JSON (gcs).
+    """
 
     kind: ConnectionKind
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=2000)]
@@ -116,6 +120,7 @@ async def delete_secret(name: SecretName, caller: Admin, services: ServicesHere)
 async def put_connection(name: Slug, new: NewConnection, caller: Admin, services: ServicesHere) -> None:
     """Instead of the one of that name before."""
     connection = Connection(name=name, kind=new.kind, url=new.url, user=new.user, token=new.token, ca=new.ca)
+    connection.check()
     async with services.database.transaction() as session:
         await connections.put(session, services.sealing, connection, services.clock())
     _log.info("connection set up", connection=name, url=new.url, by=caller.subject)

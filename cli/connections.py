@@ -1,4 +1,4 @@
-"""Commands about connections: where Jenkins and Azure DevOps are, and how to sign in there."""
+"""Commands about connections: where builds and stores of files are, and how to sign in there."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -17,6 +17,10 @@ class ConnectionKind(StrEnum):
 
     JENKINS = "jenkins"
     AZURE_PIPELINES = "azure-pipelines"
+    GITHUB = "github"
+    S3 = "s3"
+    AZURE_BLOB = "azure-blob"
+    GCS = "gcs"
 
 
 @app.command(
@@ -24,18 +28,23 @@ class ConnectionKind(StrEnum):
     epilog=examples(
         "slipway connection set ci --kind jenkins --url https://jenkins.example.com --user release-bot",
         "slipway connection set contoso --kind azure-pipelines --url https://dev.azure.com/contoso < token.txt",
+        "slipway connection set github --kind github --url https://api.github.com < token.txt",
+        "slipway connection set builds --kind s3 --url https://s3.eu-central-1.amazonaws.com --user AKIA... < key.txt",
     ),
 )
-def store(
+def store(  # noqa: PLR0913, PLR0917  each is an option
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="As pipelines name it.")],
     kind: Annotated[ConnectionKind, typer.Option(help="What stands there.")],
-    url: Annotated[str, typer.Option(help="Base address; for Azure: of the organisation or collection.")],
-    user: Annotated[str, typer.Option(help="User the token belongs to (Jenkins).")] = "",
+    url: Annotated[str, typer.Option(help="Base address: of the organisation, of the REST interface, of the store.")],
+    user: Annotated[
+        str, typer.Option(help="Whose token it is (Jenkins), the id of the key (s3), the account (azure-blob).")
+    ] = "",
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Without a token: for what anybody may read.")] = False,  # noqa: FBT002  an option
     ca: Annotated[str | None, typer.Option(help="Path of a CA bundle on the machines that connect.")] = None,
 ) -> None:
     """Store a connection; its token is read from a hidden prompt or from standard input."""
-    token = hidden_value(f"token for {url}")
+    token = "" if anonymous else hidden_value(f"token for {url}")
     body = {"kind": kind.value, "url": url, "user": user, "token": token, "ca": ca}
     api_of(context).call("PUT", f"/connections/{name}", body=body)
     say(f"connection {name} is stored")

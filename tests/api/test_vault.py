@@ -50,6 +50,49 @@ async def test_connections_are_listed_without_tokens(admin: httpx2.AsyncClient, 
     ).json()
 
 
+@pytest.mark.parametrize(
+    ("unfit", "words"),
+    [
+        ({"kind": "jenkins", "user": ""}, "needs both a user and a token"),
+        ({"kind": "jenkins", "token": ""}, "needs both a user and a token"),
+        ({"kind": "github", "url": "https://github.com/octo"}, "https://api.github.com"),
+        ({"kind": "github", "url": "https://www.GitHub.com"}, "https://api.github.com"),
+        ({"kind": "s3", "user": ""}, "needs both the id of a key"),
+        ({"kind": "azure-blob", "user": ""}, "the name of the account as the user"),
+        ({"kind": "gcs", "user": "bot"}, "needs no user"),
+        ({"kind": "gcs", "user": "", "token": f'["{CANARY}"]'}, "the key of a service account"),
+        ({"kind": "gcs", "user": ""}, "the key of a service account"),
+    ],
+)
+async def test_a_connection_that_could_not_work_is_refused(
+    admin: httpx2.AsyncClient, unfit: dict[str, str], words: str
+) -> None:
+    """In words that say what is needed, without the token."""
+    answer = await admin.put("/connections/ci", json=CONNECTION | unfit)
+    assert (422, "UnfitConnection") == (answer.status_code, answer.json()["error"])
+    assert words in answer.text
+    assert CANARY not in answer.text
+    assert [] == (await admin.get("/connections")).json()
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        {"kind": "github", "url": "https://api.github.com", "user": ""},
+        {"kind": "github", "url": "https://github.corp.example/api/v3", "user": "", "token": ""},
+        {"kind": "s3", "user": "AKID"},
+        {"kind": "s3", "user": "", "token": ""},
+        {"kind": "azure-blob", "user": "account", "token": ""},
+        {"kind": "gcs", "user": "", "token": '{"type": "service_account"}'},
+        {"kind": "gcs", "user": "", "token": ""},
+    ],
+)
+async def test_connections_of_all_kinds_are_kept(admin: httpx2.AsyncClient, fit: dict[str, str]) -> None:
+    """With a token, or without one for what is public."""
+    assert 204 == (await admin.put("/connections/store", json=CONNECTION | fit)).status_code
+    assert [fit["kind"]] == [one["kind"] for one in (await admin.get("/connections")).json()]
+
+
 async def test_groups_keep_their_people(admin: httpx2.AsyncClient, viewer: httpx2.AsyncClient) -> None:
     """Spelt in one way, each once."""
     await admin.put("/groups/ops", json={"members": ["Otto@Example.com", "otto@example.com", "ana@example.com"]})

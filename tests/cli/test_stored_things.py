@@ -70,6 +70,15 @@ def test_a_connection_is_stored_with_its_token(api: ApiServer, run) -> None:
     assert sent == api.asked("PUT /api/v1/connections/ci")[0].json
 
 
+@pytest.mark.parametrize("kind", ["github", "s3", "azure-blob", "gcs"])
+def test_a_connection_to_what_is_public_needs_no_token(api: ApiServer, run, kind: str) -> None:
+    """Nothing is read then."""
+    api.on("PUT /api/v1/connections/store", Answer({}))
+    run("connection", "set", "store", "--kind", kind, "--url", "https://s", "--anonymous", typed="")
+    sent = {"kind": kind, "url": "https://s", "user": "", "token": "", "ca": None}
+    assert sent == api.asked("PUT /api/v1/connections/store")[0].json
+
+
 def test_a_group_is_stored_with_its_members(api: ApiServer, run) -> None:
     """Members are arguments."""
     api.on("PUT /api/v1/groups/ops", Answer({}))
