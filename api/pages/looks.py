@@ -40,6 +40,8 @@ _LOOKS = {
     "abandoned": Look("off", "slash"),
     "skipped": Look("off", "skip"),
     "superseded": Look("off", "skip"),
+    "made": Look("good", "check"),
+    "ignored": Look("off", "skip"),
     "online": Look("good", "check"),
     "offline": Look("off", "slash"),
     "maintenance": Look("warn", "stop"),

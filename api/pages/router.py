@@ -18,6 +18,7 @@ from api.pages import (
     release_page,
     sessions,
     static_files,
+    triggers,
 )
 
 router = APIRouter()
@@ -30,6 +31,7 @@ for page in (
     interventions,
     new_release,
     pipelines,
+    triggers,
     log_page,
     log_search_page,
     inbox,

@@ -13,6 +13,7 @@ PAGES = [
     "/pipelines",
     "/pipelines/webshop",
     "/pipelines/webshop/new",
+    "/pipelines/webshop/triggers",
     "/releases/webshop/41",
     "/releases/webshop/40",
     "/releases/webshop/41/stages/prod-eu/changes",
