@@ -28,6 +28,7 @@ from integrations.jenkins_documents import (
     GOOD,
     HISTORY,
     NUMBERS,
+    RECENT,
     STABLE,
     WHOLE,
     BuildDocument,
@@ -100,7 +101,8 @@ class JenkinsArtifacts:
 
     def recent(self, wanted: LatestOf, most: int) -> tuple[VersionOffer, ...]:
         job = self._job_of(wanted)
-        fields = f"builds[{HISTORY}]{{0,{_PAGE}}}"
+        # Failed ones may stand between those that are wanted.
+        fields = f"builds[{RECENT}]{{0,{min(_PAGE, 3 * most + 20)}}}"
         found = self._job(job, f"name,{fields},jobs[name,{fields}]")
         builds: list[tuple[BuildDocument, str | None]] = [(build, wanted.branch) for build in found.builds]
         if found.has_branches:
@@ -124,7 +126,7 @@ class JenkinsArtifacts:
                     found[commit.id] = Change(
                         version=last.version(build.number),
                         commit=commit.id,
-                        message=commit.message,
+                        message=commit.message or "",
                         author=commit.author_name,
                         at=commit.at,
                         url=f"{self._build_url(first.job, build.number)}changes",
@@ -207,7 +209,10 @@ class JenkinsArtifacts:
     def _refuse_folder(self, job: str, found: JobDocument) -> NoReturn:
         names = ", ".join(unquote(inner.name) for inner in found.jobs[:5]) or "none yet"
         if found.has_branches:
-            raise ArtifactNotFound(f"the job {job} has branches, each with builds of its own; choose one ({names})")
+            raise ArtifactNotFound(
+                f"the job {job} has branches, each with builds of its own; choose one ({names}), "
+                "or a build of one, such as main#142"
+            )
         raise ArtifactNotFound(f"{job} at {self._connection.name} is a folder; name a job in it ({names})")
 
     def _missing(self, job: str, named: str, about: JobDocument) -> str:

@@ -8,13 +8,16 @@ from pydantic import AliasChoices, Field
 
 from domain.frozen import Frozen
 
-_CHANGES = "items[commitId,msg,timestamp,author[fullName]]"
 _REVISION = "actions[lastBuiltRevision[SHA1,branch[name]]]"
-HISTORY = f"number,building,result,timestamp,{_REVISION},changeSet[{_CHANGES}],changeSets[{_CHANGES}]"
+_AUTHORS = "items[commitId,timestamp,author[fullName]]"
+_CHANGES = "items[commitId,timestamp,author[fullName],msg]"
+_BUILD = f"number,building,result,timestamp,{_REVISION}"
+RECENT = f"{_BUILD},changeSet[{_AUTHORS}],changeSets[{_AUTHORS}]"
+HISTORY = f"{_BUILD},changeSet[{_CHANGES}],changeSets[{_CHANGES}]"
 NUMBERS = "nextBuildNumber,firstBuild[number]"
 ABOUT = f"name,disabled,{NUMBERS},jobs[name]{{0,5}}"
 FILES = "number,building,timestamp,artifacts[relativePath]"
-WHOLE = f"{HISTORY},artifacts[relativePath],fingerprint[fileName,hash,original[name]]"
+WHOLE = f"{RECENT},artifacts[relativePath],fingerprint[fileName,hash,original[name]]"
 GOOD = frozenset({"SUCCESS", "UNSTABLE"})
 STABLE = frozenset({"SUCCESS"})
 
@@ -28,12 +31,12 @@ class _ArchivedFile(Frozen):
 
 
 class _Branch(Frozen):
-    name: str = ""
+    name: str | None = None
 
 
 class _Revision(Frozen):
     commit: str = Field(alias="SHA1")
-    branch: tuple[_Branch, ...] = ()
+    branch: tuple[_Branch, ...] | None = None
 
 
 class _Action(Frozen):
@@ -43,14 +46,14 @@ class _Action(Frozen):
 
 
 class _Author(Frozen):
-    name: str = Field(alias="fullName", default="")
+    name: str | None = Field(alias="fullName", default=None)
 
 
 class Commit(Frozen):
     """``timestamp`` is in milliseconds since 1970, and -1 where the version control does not tell."""
 
-    id: str | None = Field(validation_alias=AliasChoices("commitId", "id", "revision"), default=None)
-    message: str = Field(alias="msg", default="")
+    id: str | None = Field(alias="commitId", default=None)
+    message: str | None = Field(alias="msg", default=None)
     timestamp: int = -1
     author: _Author | None = None
 
@@ -60,7 +63,7 @@ class Commit(Frozen):
 
     @property
     def author_name(self) -> str | None:
-        return (self.author.name if self.author else "") or None
+        return (self.author.name if self.author else None) or None
 
 
 class _ChangeSet(Frozen):
@@ -106,7 +109,8 @@ class BuildDocument(Frozen):
     @property
     def branch(self) -> str | None:
         """Without the names git gives to remote branches."""
-        names = [branch.name for branch in self._revision.branch] if self._revision else []
+        branches = (self._revision.branch if self._revision else None) or ()
+        names = [branch.name for branch in branches if branch.name]
         return names[0].removeprefix("refs/remotes/").removeprefix("origin/") if names else None
 
     @property

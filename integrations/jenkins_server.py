@@ -97,15 +97,18 @@ class _OwnHostOnly(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         target = super().get_redirect_target(resp)
-        if target is not None and _origin(urljoin(resp.url, target)) != _origin(resp.url):
-            resp.close()
-            raise UnsafeArtifact(f"{urlsplit(resp.url).netloc} redirects to another host: {urlsplit(target).netloc}")
-        return target
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+        if target is None:
+            return None
+        here, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        if (here.scheme, here.netloc) == (there.scheme, there.netloc):
+            return target
+        resp.close()
+        if here.hostname == there.hostname and there.scheme == "https":
+            raise UnsafeArtifact(f"{here.netloc} redirects to https; write that into the address of the connection")
+        raise UnsafeArtifact(
+            f"{here.netloc} redirects to another host: {there.netloc}; look at the address of the connection, "
+            "and at its token if people sign in there"
+        )
 
 
 def _open(connection: Connection) -> Any:

@@ -188,6 +188,14 @@ def test_a_redirect_to_another_host_is_refused_and_nothing_is_sent_there(jenkins
     assert (1, []) == (fault.fired, trap.requests)
 
 
+def test_a_redirect_to_https_says_so(jenkins_world):
+    """The token is not sent again by itself, not even there."""
+    fault = jenkins_world.state.faults.add(Fault("/api/json", redirect_to="https://127.0.0.1/job/team/api/json"))
+    with pytest.raises(UnsafeArtifact, match="redirects to https; write that into the address of the connection"):
+        jenkins_world.open().resolve("142")
+    assert 1 == fault.fired
+
+
 def test_a_redirect_on_the_same_host_is_followed(jenkins_world):
     """Jenkins itself redirects, for example to add a slash."""
     target = "/job/team/job/webshop/job/main/142/artifact/" + quote("TrueCryptNone.zip")

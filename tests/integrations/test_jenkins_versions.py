@@ -1,8 +1,10 @@
 """Which builds of Jenkins there are to choose from, by branch and quality, and what came in between two of them."""
 
+import json
 from dataclasses import replace
 
 import pytest
+from fakes.raw_server import raw_server
 
 from activities.artifact_source import ArtifactNotFound, SourceDenied
 from domain.pipeline import LatestOf
@@ -47,7 +49,8 @@ def test_stable_builds_are_those_without_failed_tests(history, jenkins_world):
     assert ["5", "1"] == [offer.version for offer in source.recent(LatestOf(stable=True), 10)]
     history.builds[5].result = "UNSTABLE"
     history.builds[1].artifacts = history.builds[5].artifacts = {"a": b"a"}
-    assert ("1", "5") == (source.resolve(LatestOf(stable=True)).version, source.resolve(LatestOf()).version)
+    found = source.resolve(LatestOf(stable=True)), source.resolve(LatestOf())
+    assert [("1", "Author 1"), ("5", "Author 6")] == [(resolved.version, resolved.author) for resolved in found]
 
 
 def test_without_a_stable_build_that_is_said(jenkins_world):
@@ -215,3 +218,19 @@ def test_several_servers_are_told_apart_by_their_connections(jenkins_world, plac
     assert "5" == jenkins_world.open("team/app").recent(LatestOf(), 1)[0].version
     with pytest.raises(ArtifactNotFound, match=r"^other has no job team/nope"):
         other.open("team/nope", connection="other").resolve("latest")
+
+
+def test_what_jenkins_does_not_know_is_left_out(jenkins_world):
+    """Plugins of version controls leave almost anything null."""
+    unknown = [None, {}, {"lastBuiltRevision": None}, {"lastBuiltRevision": {"SHA1": "", "branch": None}}]
+    items = [{"commitId": None, "msg": None, "author": None}, {"commitId": "c0ffee", "author": {"fullName": None}}]
+    builds = [
+        {"number": number, "building": False, "result": "SUCCESS", "timestamp": number, "actions": unknown}
+        | ({"changeSet": {"items": items}} if number == 2 else {"changeSets": [], "changeSet": None})
+        for number in (2, 1)
+    ]
+    body = json.dumps({"nextBuildNumber": 3, "allBuilds": builds}).encode()
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as server:
+        jenkins_world.url = server.address
+        found = jenkins_world.open("job").changes("1", "2")
+    assert [("c0ffee", "", None, None)] == [(one.commit, one.message, one.author, one.at) for one in found]
