@@ -8,10 +8,10 @@ WORKDIR /build
 # Dependencies first: they change less often than the code, and this layer is the slow one.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-default-groups --no-install-project
+    uv sync --frozen --no-default-groups --extra storage --no-install-project
 COPY . .
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-default-groups --no-editable
+    uv sync --frozen --no-default-groups --extra storage --no-editable
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 slipway \
