@@ -173,13 +173,16 @@ def _other_spellings(path: str) -> list[str]:
 
 @pytest.mark.parametrize("caller", CALLERS)
 async def test_other_spellings_of_a_path_open_nothing(world: World, caller: Role | None) -> None:
-    """Whatever the path of an approval, of people or tokens is spelt like, it asks for the same right or is none."""
+    """Whatever the path of an approval, of people or tokens is spelt like, it asks for the same right or is none.
+
+    Each caller tries a third of the spellings, and every spelling is tried by two of them at least.
+    """
     surprises, tried = [], 0
     async with world.calling(caller) as client:
         for right in filter(_is_about_approvals_or_people, rights_of(world.app)):
             if caller is not None and all(caller.includes(needed) for needed in right.needed):
                 continue
-            for path in _other_spellings(_sample(right.path)):
+            for path in _other_spellings(_sample(right.path))[CALLERS.index(caller) % 3 :: 3]:
                 tried += 1
                 answer = await client.request(right.methods[0], f"http://slipway.test{path}")
                 if answer.status_code not in {401, 403, 404, 405}:

@@ -167,13 +167,12 @@ def _reads_of_approvals() -> Iterator[list[str]]:
 async def test_approvals_are_rewritten_in_batches_each_of_them_once(empty_url):
     """However many there are: up and down again, every one comes through, and few are in memory at a time."""
     count = 1234
-    insert = _FIRST_ROWS.split(";", maxsplit=1)[0].replace("webshop/41/", "webshop/:number/")
+    insert = text(_FIRST_ROWS.split(";", maxsplit=1)[0].replace("'webshop/41/", "'webshop/' || :number || '/"))
 
     def fill(connection: Connection) -> None:
         schema.upgrade(connection, "0001")
-        for number in range(count):
-            row = insert.replace(":number", str(number))
-            connection.execute(text(row), {"approval": json.dumps(_FIRST_APPROVAL)})
+        approval = json.dumps(_FIRST_APPROVAL)
+        connection.execute(insert, [{"number": str(number), "approval": approval} for number in range(count)])
 
     def look(connection: Connection) -> tuple[int, int]:
         rows = connection.execute(text("SELECT id, release, approval FROM approvals")).all()
