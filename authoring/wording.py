@@ -12,6 +12,7 @@ from domain.pipeline import (
     DEMAND_PATTERN,
     ENVIRONMENT_NAME_PATTERN,
     HREF_PATTERN,
+    PARAMETER_NAME_PATTERN,
     SHA256_PATTERN,
     STEP_ID_PATTERN,
     VARIABLE_NAME_PATTERN,
@@ -21,6 +22,7 @@ PATTERNS = {
     SLUG_PATTERN: "must be 1 to 63 letters, digits, dots, dashes and underscores, the first a letter or digit",
     VARIABLE_NAME_PATTERN: "must be letters, digits, underscores and dots (at most 128), the first no digit or dot",
     ENVIRONMENT_NAME_PATTERN: "must be letters, digits and underscores (at most 128), the first no digit",
+    PARAMETER_NAME_PATTERN: "must be the name of a parameter: one line of at most 200 characters",
     STEP_ID_PATTERN: "must be letters, digits and underscores (at most 63), the first no digit",
     DEMAND_PATTERN: "must be a capability such as docker, one with its value such as os=linux, a version at least "
     "such as python3>=3.10, or what the agent must not have such as !gpu",

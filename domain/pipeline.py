@@ -18,6 +18,7 @@ from domain.ids import Slug
 
 VARIABLE_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]{0,127}$"
 ENVIRONMENT_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
+PARAMETER_NAME_PATTERN = r"^.{1,200}$"
 STEP_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 CAPABILITY_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 DEMAND_PATTERN = (
@@ -33,7 +34,7 @@ REPOSITORY_PATTERN = r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$"
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_NAME_PATTERN)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_NAME_PATTERN)]
 StepId = Annotated[str, StringConstraints(pattern=STEP_ID_PATTERN)]
-ParameterName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ParameterName = Annotated[str, StringConstraints(pattern=PARAMETER_NAME_PATTERN)]
 Demand = Annotated[str, StringConstraints(pattern=DEMAND_PATTERN)]
 
 _LONGEST_TITLE = 60

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from domain.pipeline import (
     After,
     Artifact,
+    JenkinsJob,
     JenkinsSource,
     Pipeline,
     PlainVariable,
@@ -59,6 +60,7 @@ def test_a_stage_to_wait_for_may_be_written_short() -> None:
         (Step(run="x" * 61), "x" * 59 + "…"),
         (Step(run="./deploy.sh", name="Roll out"), "Roll out"),
         (Step(run="   "), ""),
+        (Step(jenkins=JenkinsJob(server="ci", job="team/tests")), "Jenkins job team/tests"),
     ],
 )
 def test_a_step_is_titled_by_its_name_or_its_first_line(step: Step, expected: str) -> None:

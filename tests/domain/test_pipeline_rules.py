@@ -27,7 +27,14 @@ def broken(*stages: dict[str, Any], **keys: Any) -> list[tuple[tuple[str | int, 
 
 
 URL = {"href": "https://example.com/x"}
-ONE_SOURCE = "name exactly one source: jenkins, azure-pipelines, url or directory"
+ONE_SOURCE = "name exactly one source: jenkins, azure-pipelines, url, directory, storage or github"
+
+
+STEP = ("stages", 0, "jobs", 0, "steps", 0)
+SET_BY_US = "is set by Slipway, so that no build is started twice"
+ONE_KIND = "name exactly one of run, a script, and jenkins, a job of Jenkins"
+FOR_SCRIPTS = "is for scripts (run); a Jenkins job is told what it needs by its parameters"
+TESTS = {"server": "ci", "job": "team/webshop/tests"}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +93,25 @@ ONE_SOURCE = "name exactly one source: jenkins, azure-pipelines, url or director
                 variables={"DB": {"secret": "db"}},
             ),
             [(("stages", 0, "jobs", 0, "steps", 0, "secrets", 0), "there is no secret variable DB")],
+        ),
+        (broken(stage("a", jobs=[job("d", steps=[{"name": "nothing"}])])), [(STEP, ONE_KIND)]),
+        (broken(stage("a", jobs=[job("d", steps=[{"run": "x", "jenkins": TESTS}])])), [(STEP, ONE_KIND)]),
+        (
+            broken(stage("a", jobs=[job("d", steps=[{"jenkins": TESTS, "timeout": "5m", "retries": 1, "id": "t"}])])),
+            [],
+        ),
+        (
+            broken(stage("a", jobs=[job("d", steps=[{
+                "jenkins": {**TESTS, "parameters": {"SLIPWAY_RUN": "x"}},
+                "shell": "bash", "environment": {"A": "x"}, "secret_outputs": ["B"], "working_directory": "sub",
+            }])])),
+            [
+                ((*STEP, "shell"), FOR_SCRIPTS),
+                ((*STEP, "environment"), FOR_SCRIPTS),
+                ((*STEP, "secret_outputs"), FOR_SCRIPTS),
+                ((*STEP, "working_directory"), FOR_SCRIPTS),
+                ((*STEP, "jenkins", "parameters", "SLIPWAY_RUN"), SET_BY_US),
+            ],
         ),
     ],
 )  # fmt: skip
