@@ -12,6 +12,7 @@ from cli import (
     connections,
     doctor,
     groups,
+    hooks,
     interventions,
     login,
     logs,
@@ -22,6 +23,7 @@ from cli import (
     releases,
     secret_values,
     tokens,
+    triggers,
 )
 from cli.configuration import Asked
 from cli.lazy_import import lazy
@@ -86,6 +88,8 @@ agents.register(app)
 app.add_typer(tokens.app, name="token")
 app.add_typer(secret_values.app, name="secret")
 app.add_typer(connections.app, name="connection")
+app.add_typer(hooks.app, name="hook")
+app.add_typer(triggers.app, name="trigger")
 app.add_typer(groups.app, name="group")
 app.add_typer(people.app, name="people")
 outbox.register(app)
