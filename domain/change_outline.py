@@ -49,10 +49,9 @@ def commit_line(commit: Change) -> str:
 
 
 def _outlined(artifact: ArtifactChange, left: int) -> OutlinedArtifact:
-    note = f" ({artifact.note})" if artifact.note else ""
     shown = artifact.commits[:left]
     return OutlinedArtifact(
-        text=f"{artifact.alias} {artifact.versions}{note}",
+        text=f"{artifact.alias} {artifact.versions}",
         commits=tuple(commit_line(commit) for commit in shown),
         more=artifact.commit_count - len(shown),
         is_taken_away=artifact.is_taken_away,

@@ -66,18 +66,19 @@ class ArtifactChange(Frozen):
 
     @property
     def versions(self) -> str:
-        """Such as ``141 → 142``, ``142 (unchanged)``, ``142 → 141 (rolled back)``."""
-        before, after = (pin.version if pin else "" for pin in (self.before, self.after))
-        match self.way:
-            case Way.SAME:
-                return f"{after} (unchanged)"
-            case Way.NEW:
-                return f"{after} (new)"
-            case Way.GONE:
-                return f"{before} (no longer part of it)"
-            case Way.ROLLED_BACK:
-                return f"{before} → {after} (rolled back)"
-        return f"{before} → {after}"
+        """Such as ``141 → 142``, ``142 (unchanged)``, ``142 → 141 (rolled back, the same bytes)``."""
+        pins = [pin.version for pin in (self.before, self.after) if pin]
+        shown = pins[-1:] if self.way == Way.SAME else pins
+        words = [word for word in (_WORDS.get(self.way, ""), self.note) if word]
+        return " → ".join(shown) + (f" ({', '.join(words)})" if words else "")
+
+
+_WORDS = {
+    Way.SAME: "unchanged",
+    Way.NEW: "new",
+    Way.GONE: "no longer part of it",
+    Way.ROLLED_BACK: "rolled back",
+}
 
 
 class StageChanges(Frozen):

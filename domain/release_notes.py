@@ -28,8 +28,7 @@ def _origin(plan: ReleasePlan) -> str:
 
 
 def _artifact(artifact: ArtifactChange) -> Iterator[str]:
-    note = f" ({one_line(artifact.note)})" if artifact.note else ""
-    yield f"{artifact.alias}: {one_line(artifact.versions)}{note}"
+    yield f"{artifact.alias}: {one_line(artifact.versions)}"
     if artifact.unknown:
         yield f"  {one_line(artifact.unknown)}"
     if artifact.way == Way.CHANGED:

@@ -90,6 +90,14 @@ def test_the_newer_is_told_by_time_and_number(old: PinnedArtifact, new: PinnedAr
     assert (way, note) == (change.way, change.note)
 
 
+def test_what_nobody_expects_stands_beside_the_versions() -> None:
+    """In one pair of brackets with the way it goes."""
+    (change,) = since(plan(40, pin("app", "2", "aa")), plan(41, pin("app", "1", "aa"))).artifacts
+    assert "2 → 1 (rolled back, the same bytes)" == change.versions
+    (change,) = since(plan(40, pin("app", "1", "aa")), plan(41, pin("app", "1", "bb"))).artifacts
+    assert "1 → 1 (other bytes under the same version)" == change.versions
+
+
 def test_a_rollback_is_told_by_the_artifact_and_not_by_the_number_of_the_release() -> None:
     """An older release may bring a newer build; what is older is asked for the other way round."""
     (back,) = since(plan(40, pin("app", "9")), plan(41, pin("app", "7"))).artifacts
