@@ -13,6 +13,7 @@ from integrations.path_patterns import fitting
 from integrations.zipped_content import ZippedContent
 
 _WORTH_A_ZIP = 50  # files; up to that many come one by one, and each can be gone on with where it was cut
+_LARGEST_ZIP = 1 << 30
 _ROOT = "archive"  # what Jenkins calls the folder of all
 
 
@@ -68,12 +69,17 @@ class ArchivedFiles:
         return self._zip
 
     def _download(self, folder: str, name: str) -> Iterator[bytes]:
-        what = f"the zip of {self._what}"
+        """Raises ArtifactNotFound when it is too large to be kept beside the files: those are then better alone."""
+        what, came, most = f"the zip of {self._what}", 0, min(self._server.limits.size, _LARGEST_ZIP)
         url = f"{self._url}{quote(folder)}*zip*/{quote(name)}.zip"
         allowance = Allowance(self._server.limits, what)
         with translated(self._server.connection, what), closing(self._server.get(url)) as answer:
             self._server.check(answer, what)
-            yield from allowance.over(body(answer, what))
+            for chunk in body(answer, what):
+                came += len(chunk)
+                if came > most:
+                    raise ArtifactNotFound(f"{what} is larger than {most} bytes")
+                yield allowance.take(chunk)
 
 
 def _folder_worth_a_zip(paths: Sequence[str], wanted: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from activities.artifact_source import ArtifactNotFound, SourceUnreachable, UnsafeArtifact
+from domain.refusal import Refusal
 from integrations.allowance import CHUNK
 from integrations.http_download import skipping
 from integrations.safe_path import safe_path
@@ -75,6 +76,7 @@ class _Packed:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._zip: zipfile.ZipFile | None = None
+        self._refused: Refusal | None = None
 
     def opened(self, download: Download, what: str) -> zipfile.ZipFile:
         for _ in self.coming(download, what):
@@ -83,12 +85,17 @@ class _Packed:
         return self._zip
 
     def coming(self, download: Download, what: str) -> Iterator[bytes]:
-        """One fetches it; the others look up now and then, as does who fetches."""
+        """One fetches it; the others look up now and then, as does who fetches. What is refused is so for all."""
         while not self._lock.acquire(timeout=_LOOK_UP_SECONDS):
             yield b""
         try:
+            if self._refused is not None:
+                raise type(self._refused)(str(self._refused))
             if self._zip is None:
                 yield from self._fetch(download, what)
+        except Refusal as refused:
+            self._refused = refused
+            raise
         finally:
             self._lock.release()
 

@@ -190,10 +190,15 @@ def test_a_cut_zip_is_unreachable_and_the_next_try_is_whole(jenkins_world, many,
     assert 61 == len(read(source))
 
 
-def test_a_zip_beyond_the_cap_is_refused(jenkins_world, many, read):
-    """The cap of one transfer holds for the zip, too."""
-    with pytest.raises(UnsafeArtifact, match="larger than the 4000 bytes"):
-        read(jenkins_world.open(many.job, limits=Limits(size=4000)))
+def test_files_that_make_a_large_zip_come_one_by_one(jenkins_world, many, read):
+    """For all who have it open the zip is tried once; the cap of one transfer holds for each file then."""
+    large = {f"out/{n}": hashlib.shake_256(bytes([n])).digest(1000) for n in range(60)}
+    jenkins_world.state.job(many.job).add(Build(2, large))
+    sources = [jenkins_world.open(many.job, paths=("out/",), limits=Limits(size=20_000)) for _ in range(2)]
+    assert [large, large] == [read(source, "2") for source in sources]
+    assert 1 == sum("zip" in address for address in jenkins_world.state.seen)
+    with pytest.raises(UnsafeArtifact, match="larger than the 900 bytes"):
+        read(jenkins_world.open(many.job, limits=Limits(size=900)), "2")
 
 
 @pytest.mark.parametrize("status", [401, 403])

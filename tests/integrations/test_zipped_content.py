@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import pytest
 
-from activities.artifact_source import SourceUnreachable
+from activities.artifact_source import ArtifactNotFound, SourceUnreachable
 from integrations.zipped_content import ZippedContent
 
 
@@ -82,3 +82,19 @@ def test_what_is_no_zip_may_be_asked_for_again():
     with pytest.raises(SourceUnreachable, match="the zip did not come as a zip"):
         content.sizes()
     assert {"a.txt": 1} == content.sizes()
+
+
+def test_what_is_refused_is_refused_for_all():
+    """A gigabyte is not fetched eight times to find out that it is too much."""
+    asked = []
+
+    def download() -> Iterator[bytes]:
+        asked.append(1)
+        yield b"much"
+        raise ArtifactNotFound("too large")
+
+    shared = [ZippedContent("the zip", "around", "refused", download) for _ in range(3)]
+    for content in shared:
+        with pytest.raises(ArtifactNotFound, match="too large"):
+            content.sizes()
+    assert 1 == len(asked)
