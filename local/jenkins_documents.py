@@ -1,7 +1,8 @@
 """What Jenkins says of its jobs, builds and fingerprints under ``/api``."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import quote
 
 from local.jenkins_state import Build, Commit, JenkinsState, Job, JobKind
@@ -22,6 +23,14 @@ _BUILD_CLASS = {
 }
 _NEWEST_BUILDS = 100  # more of them show only in allBuilds
 _COLOUR = {"SUCCESS": "blue", "UNSTABLE": "yellow", "FAILURE": "red", "ABORTED": "aborted"}
+
+
+class _Sight(NamedTuple):
+    """A file that a build recorded. ``job`` is the path of its job."""
+
+    job: str
+    build: Build
+    file_name: str
 
 
 class Documents:
@@ -80,7 +89,7 @@ class Documents:
         return {
             "buildable": not job.disabled,
             "builds": builds[:_NEWEST_BUILDS],
-            "allBuilds": OnlyIfAsked(builds),
+            "allBuilds": OnlyIfAsked(lambda: builds),
             "color": _colour(job),
             "firstBuild": self._link_to_build(newest_first[-1], job, above) if newest_first else None,
             "healthReport": [],
@@ -109,7 +118,7 @@ class Documents:
             "duration": 0 if build.is_building else 6253,
             "estimatedDuration": 6253,
             "executor": {} if build.is_building else None,
-            "fingerprint": OnlyIfAsked([self._fingerprint(md5) for md5 in build.recorded.values()]),
+            "fingerprint": OnlyIfAsked(lambda: self._fingerprints(build)),
             "fullDisplayName": f"{' » '.join((*above, job.name))} #{build.number}",
             "id": str(build.number),
             "keepLog": build.kept,
@@ -124,28 +133,34 @@ class Documents:
 
     def fingerprint(self, md5: str) -> Document | None:
         """Where a file was seen; None when it never was. It comes from the build that recorded it first."""
-        seen = sorted(self._seen(md5), key=lambda one: (one[1].timestamp, one[1].number))
-        if not seen:
+        seen = self._seen.get(md5)
+        if seen is None:
             return None
-        path, first = seen[0]
-        jobs = dict.fromkeys(path for path, _ in seen)
+        first = min(seen, key=lambda one: (one.build.timestamp, one.build.number))
+        jobs = dict.fromkeys(one.job for one in seen)
         return {
             "_class": "hudson.model.Fingerprint",
-            "fileName": next(name for name, recorded in first.recorded.items() if recorded == md5),
+            "fileName": first.file_name,
             "hash": md5,
-            "original": {"name": path, "number": first.number},
-            "timestamp": first.timestamp,
-            "usage": [_usage(job, [build.number for path, build in seen if path == job]) for job in jobs],
+            "original": {"name": first.job, "number": first.build.number},
+            "timestamp": first.build.timestamp,
+            "usage": [_usage(job, [one.build.number for one in seen if one.job == job]) for job in jobs],
         }
 
-    def _seen(self, md5: str) -> Iterator[tuple[str, Build]]:
-        for path, job in self._state.all_jobs():
-            yield from ((path, build) for build in job.builds.values() if md5 in build.recorded.values())
+    def _fingerprints(self, build: Build) -> list[Document]:
+        """As they stand in a build: without their class."""
+        found = (self.fingerprint(md5) or {} for md5 in build.recorded.values())
+        return [{key: value for key, value in document.items() if key != "_class"} for document in found]
 
-    def _fingerprint(self, md5: str) -> Document:
-        """As it stands in a build: without its class."""
-        found = self.fingerprint(md5) or {}
-        return {key: value for key, value in found.items() if key != "_class"}
+    @cached_property
+    def _seen(self) -> dict[str, list[_Sight]]:
+        """Every build that recorded a file, by the file's MD5."""
+        found = dict[str, list[_Sight]]()
+        for job, held in self._state.all_jobs():
+            for build in held.builds.values():
+                for file_name, md5 in build.recorded.items():
+                    found.setdefault(md5, []).append(_Sight(job, build, file_name))
+        return found
 
     def _person(self, name: str) -> Document:
         return {"absoluteUrl": f"{self._base}/user/{quote(name.lower(), safe='')}", "fullName": name}
@@ -233,7 +248,7 @@ def _commit(commit: Commit) -> Document:
 def _usage(job: str, numbers: list[int]) -> Document:
     """Numbers in a row are one range, whose end is the first that is not in it."""
     ranges = list[dict[str, int]]()
-    for number in sorted(numbers):
+    for number in sorted(set(numbers)):
         if ranges and ranges[-1]["end"] == number:
             ranges[-1]["end"] = number + 1
         else:

@@ -20,9 +20,9 @@ class Linked:
 
 @dataclass
 class OnlyIfAsked:
-    """A field that a document without a tree does not show."""
+    """A field that a document without a tree does not show, and that is not worked out then."""
 
-    value: object
+    value: Callable[[], object]
 
 
 @dataclass
@@ -94,7 +94,7 @@ def rendered(value: object, tree: Tree | None, depth: int = 0) -> object:
         return [rendered(item, tree, depth) for item in (value[tree.only] if tree else value)]
     if isinstance(value, dict):
         return {k: rendered(v, _below(tree, k), depth) for k, v in value.items() if _is_wanted(k, v, tree, depth)}
-    return rendered(value.value, tree, depth) if isinstance(value, OnlyIfAsked) else value
+    return rendered(value.value(), tree, depth) if isinstance(value, OnlyIfAsked) else value
 
 
 def _linked(link: Linked, tree: Tree | None, depth: int) -> object:
