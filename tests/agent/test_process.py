@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.agent_server import AgentServer
+from fakes.building_jenkins import JOB, MARKED, TOKEN, building_jenkins
 from fakes.few_tools import path_of_few_tools
 from fakes.one_step_job import OneStep, OneStepJob
 from fakes.quick_processes import QuickProcess
@@ -17,10 +18,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.agent_job import RunStep, StepEnd, StepOutcome
+from activities.agent_job import RunJenkinsJob, RunStep, StepEnd, StepOutcome
 from agent.process_tree import marked
 from agent.run_folder import LEASE_MARK
-from domain.pipeline import Shell
+from domain.pipeline import JenkinsJob, Shell
 
 PROJECT = Path(__file__).parents[2]
 QUEUE = "agents/default/any"
@@ -76,6 +77,14 @@ class World:
         self.lease_id = lease_id
         self.side = agent.folder / "side"
         self.go = agent.folder / "go"
+
+    async def start_build(self, **jenkins: object) -> WorkflowHandle[OneStepJob, StepEnd]:
+        job = JenkinsJob.model_validate({"server": "ci", **jenkins})
+        request = RunJenkinsJob(
+            lease_id=self.lease_id, run_id=RUN, title="tests", job=job, timeout=timedelta(minutes=1)
+        )
+        one = OneStep(queue=QUEUE, step=request)
+        return await self.client.start_workflow(OneStepJob.run, one, id=f"job/{self.lease_id}", task_queue="control")
 
     async def start(self, script: str, name: str = "", **more: object) -> WorkflowHandle[OneStepJob, StepEnd]:
         lease_id = self.lease_id + name
@@ -142,6 +151,27 @@ async def test_a_killed_agent_rejoins_its_step(world: World, eventually: Eventua
     assert (StepOutcome.EXITED, 0) == (end.outcome, end.exit_code)
     assert "ran\n" == world.side.read_text()
     assert b"begin\nend\n" == world.server.log(RUN)
+    await eventually(lambda: world.busy() == 0)
+
+
+async def test_a_killed_agent_goes_on_with_a_build_of_jenkins(world: World, eventually: Eventually) -> None:
+    """Kill -9 while it is in the queue, and while it runs: it was asked for once, and its log is complete."""
+    with building_jenkins() as ci:
+        work = ci.work(MARKED, lines=("begin", "end"), held=True)
+        ci.queue.executors = 0
+        world.server.jenkins = {"name": "ci", "kind": "jenkins", "url": ci.url, "user": "slipway", "token": TOKEN}
+        handle = await world.start_build(job=JOB)
+        await eventually(lambda: ci.queue.items)
+        await world.agent.kill()
+        ci.queue.executors = 1
+        await world.agent.start()
+        await eventually(world.has_begun)
+        await world.agent.kill()
+        work.held = False
+        await world.agent.start()
+        end = await handle.result()
+    assert (StepOutcome.EXITED, 0, 1, 1) == (end.outcome, end.exit_code, ci.asked(), len(ci.runs()))
+    assert [b"begin", b"end", b"Finished: SUCCESS"] == world.server.log(RUN).splitlines()[-3:]
     await eventually(lambda: world.busy() == 0)
 
 

@@ -14,6 +14,7 @@ from activities.agent_job import (
     HoldEnded,
     HoldRequest,
     ReleaseAgent,
+    RunJenkinsJob,
     RunStep,
     StepEnd,
 )
@@ -31,7 +32,7 @@ class OneStep(Frozen):
     """What to run, and where; short heartbeats make a lost agent lost sooner."""
 
     queue: str
-    step: RunStep
+    step: RunStep | RunJenkinsJob
     rejoin: timedelta = timedelta(seconds=60)
     hold_heartbeat: timedelta = timedelta(seconds=3)
     step_heartbeat: timedelta = timedelta(seconds=4)
@@ -68,8 +69,9 @@ class OneStepJob:
     async def run(self, job: OneStep) -> StepEnd:
         self._hold(job, job.queue)
         await workflow.wait_condition(lambda: self.ready is not None)
+        verb = AgentJob.run_step if isinstance(job.step, RunStep) else AgentJob.run_jenkins_job
         running = workflow.start_activity_method(
-            AgentJob.run_step,
+            verb,  # type: ignore[arg-type]  the verb fits the step
             job.step,
             task_queue=self._agent.queue,
             start_to_close_timeout=timedelta(minutes=5),
