@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
+from socket import gethostname
 from typing import NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact, WrongDigest
+from domain.connection import UnfitConnection
 from integrations.allowance import Allowance
 from integrations.guarded_addresses import AllowedHosts
 from integrations.guarded_network import GuardedTransport
@@ -58,7 +60,7 @@ def new_client(allowed: AllowedHosts, authorities: str | None = None) -> httpx2.
 
     Without the environment's proxies and ~/.netrc: neither may see, or change, what is asked.
     """
-    trust = _usual_trust() if authorities is None else ssl.create_default_context(cafile=authorities)
+    trust = _usual_trust() if authorities is None else _trust_in(authorities)
     transport = GuardedTransport(trust, allowed)
     return httpx2.Client(
         timeout=_TIMEOUT, trust_env=False, headers={"Accept-Encoding": "identity"}, transport=transport
@@ -69,6 +71,13 @@ def new_client(allowed: AllowedHosts, authorities: str | None = None) -> httpx2.
 def _usual_trust() -> ssl.SSLContext:
     """Reading a hundred certificates takes longer than a small file does."""
     return ssl.create_default_context()
+
+
+def _trust_in(authorities: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise UnfitConnection(f"the file of authorities {authorities} cannot be used on {gethostname()}") from error
 
 
 @contextmanager
@@ -90,7 +99,19 @@ def opened(
     except httpx2.InvalidURL as error:
         raise UnsafeArtifact(f"{what} leads to an address that is none") from error
     except httpx2.HTTPError as error:
-        raise SourceUnreachable(f"{what} did not come: {type(error).__name__}") from error
+        raise SourceUnreachable(f"{what} did not come: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What can be done about a certificate, people can do; the rest may mend itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the certificate of its server is not trusted here ({cause.verify_message}); set `ca` if it is right"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def _patient(ask: Callable[[], httpx2.Response]) -> httpx2.Response:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from socket import gethostname
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from activities.artifact_source import (
     WrongDigest,
 )
 from domain.artifact import Change, VersionOffer
-from domain.connection import Connection, ConnectionKind
+from domain.connection import Connection, ConnectionKind, UnfitConnection
 from domain.pipeline import LatestOf, StorageSource
 from integrations.allowance import CHUNK, Allowance, Limits
 from integrations.guarded_addresses import AllowedHosts
@@ -64,7 +65,13 @@ class StorageArtifacts:
         parts = urlsplit(source.url)
         self._prefix = f"{parts.path.strip('/')}/".removeprefix("/")
         self._proxy = GuardedProxy(allowed.with_origin(connection.url))
-        self._store = _opened(connection, _bucket(parts.netloc), self._proxy.url, limits.seconds)
+        try:
+            self._store = _opened(connection, _bucket(parts.netloc), self._proxy.url, limits.seconds)
+        except (BaseError, OSError, ValueError):
+            raise UnfitConnection(
+                f"the connection {connection.name} cannot be used on {gethostname()}: its key is none, or its file of "
+                "authorities is not there"
+            ) from None
         self._tags: dict[str, str] = {}
         self.close = weakref.finalize(self, self._proxy.close)
 

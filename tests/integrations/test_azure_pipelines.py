@@ -9,8 +9,10 @@ import pytest
 from fakes.raw_server import raw_server
 
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact
-from domain.pipeline import LatestOf
+from domain.connection import Connection, ConnectionKind, UnfitConnection
+from domain.pipeline import AzurePipelinesSource, LatestOf
 from integrations.allowance import Limits
+from integrations.artifact_sources import open_source
 from local.azure_state import BuildRun, PublishedArtifact, SourceChange
 from local.faults import Fault
 
@@ -223,6 +225,16 @@ def test_a_page_to_sign_in_is_denied(azure_world):
     with pytest.raises(SourceDenied):
         azure_world.open().resolve("latest")
     assert 1 == fault.fired
+
+
+def test_a_file_of_authorities_that_is_not_there_is_told(azure_world):
+    """It must be on every machine that connects."""
+    connection = Connection(
+        name="contoso", kind=ConnectionKind.AZURE_PIPELINES, url=azure_world.url, ca="/nowhere/ca.pem"
+    )
+    source = AzurePipelinesSource(connection="contoso", project="shop", pipeline="infra-ci", artifact="drop")
+    with pytest.raises(UnfitConnection, match=r"/nowhere/ca\.pem cannot be used on "):
+        open_source(source, connection)
 
 
 def test_nobody_listening_is_unreachable(azure_world):

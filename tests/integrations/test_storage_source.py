@@ -19,7 +19,7 @@ from activities.artifact_source import (
     UnsafeArtifact,
     WrongDigest,
 )
-from domain.connection import Connection, ConnectionKind
+from domain.connection import Connection, ConnectionKind, UnfitConnection
 from domain.pipeline import LatestOf, StorageSource
 from integrations.allowance import Limits
 from integrations.artifact_sources import ExtraNotInstalled, open_source
@@ -256,6 +256,55 @@ def test_the_address_says_which_kind_of_connection_it_needs(url, kind):
     source = StorageSource(connection="store", url=url)
     with pytest.raises(UnknownConnection, match=f"is one to jenkins, not to {kind}"):
         open_source(source, Connection(name="store", kind=ConnectionKind.JENKINS, url="https://ci.example"))
+
+
+AZURE = """<?xml version="1.0" encoding="utf-8"?>
+<EnumerationResults ServiceEndpoint="https://shop.blob.core.windows.net/" ContainerName="builds"><Prefix>shop/</Prefix>
+<Blobs><Blob><Name>shop/1.10/notes.txt</Name><Properties>
+<Creation-Time>Fri, 20 Nov 2026 09:30:00 GMT</Creation-Time><Last-Modified>Fri, 20 Nov 2026 09:30:00 GMT</Last-Modified>
+<Etag>0x8DC</Etag><Content-Length>5</Content-Length><Content-Type>text/plain</Content-Type><BlobType>BlockBlob</BlobType></Properties></Blob></Blobs><NextMarker/>
+</EnumerationResults>"""
+GOOGLE = """<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://doc.s3.amazonaws.com/2006-03-01">
+<Name>builds</Name><Prefix>shop/</Prefix><IsTruncated>false</IsTruncated><Contents><Key>shop/1.10/notes.txt</Key>
+<LastModified>2026-11-20T09:30:00.000Z</LastModified><ETag>"a"</ETag><Size>5</Size></Contents></ListBucketResult>"""
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "user", "token", "listing", "asked"),
+    [
+        ("azure-blob", "az://builds/shop", "shop", KEY, AZURE, "authorization: SharedKey shop:"),
+        ("azure-blob", "az://builds/shop", "shop", "?sv=1&sig=a%2Fb", AZURE, "&sig=a%2Fb HTTP"),
+        ("azure-blob", "az://builds/shop", "shop", "", AZURE, "comp=list&prefix=shop%2F HTTP"),
+        ("gcs", "gs://builds/shop", "", "", GOOGLE, "prefix=shop%2F HTTP"),
+    ],
+    ids=["key of an account", "shared access signature", "public container", "public bucket"],
+)
+def test_other_stores_are_asked_in_their_own_language(kind, url, user, token, listing, asked):
+    """The address of the connection is the store's, whichever it is."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(listing)}\r\n\r\n"
+    with raw_server((head + listing).encode()) as server:
+        connection = Connection(
+            name="store", kind=ConnectionKind(kind), url=server.address, user=user, token=SecretStr(token)
+        )
+        found = open_source(StorageSource(connection="store", url=url), connection).resolve("latest")
+    assert ("1.10", ["notes.txt"]) == (found.version, [file.path for file in found.files])
+    assert asked in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "unfit"),
+    [
+        ("azure-blob", "az://builds/x", {"user": "shop", "token": "no key"}),
+        ("gcs", "gs://builds/x", {"token": "{}"}),
+        ("s3", "s3://builds/x", {"ca": "/nowhere/ca.pem"}),
+    ],
+)
+def test_a_connection_that_cannot_be_used_here_is_refused(kind, url, unfit):
+    """In our own words."""
+    connection = Connection(name="store", kind=ConnectionKind(kind), url="https://store.example", **unfit)
+    with pytest.raises(UnfitConnection, match="the connection store cannot be used on "):
+        open_source(StorageSource(connection="store", url=url), connection)
 
 
 def test_without_the_extra_it_is_said_how_to_install_it(monkeypatch):
