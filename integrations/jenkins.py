@@ -80,14 +80,15 @@ class JenkinsArtifacts:
         if found.building:
             raise ArtifactNotFound(f"{where} is still running")
         files, md5s = self._files_of(place.job, found), found.md5s(place.job)
+        head = found.head(_last_name(place.job))
         return ResolvedVersion(
             version=place.version(found.number),
             files=tuple(
                 FileOffer(path=path, locator=f"{place.job}{_BETWEEN}{path}", md5=md5s.get(path))
                 for path in chosen(files.paths, self._source.paths, where)
             ),
-            branch=found.branch or place.branch,
-            commit=found.commit,
+            branch=place.branch or head.branch,
+            commit=head.commit,
             author=found.author,
             built_at=found.built_at,
             url=self._build_url(place.job, found.number),
@@ -136,11 +137,12 @@ class JenkinsArtifacts:
     def _offer(self, build: BuildDocument, branch: str | None) -> VersionOffer:
         """``branch`` is given where it is the name of the job."""
         job = self._source.job if branch is None else self._branch_job(branch)
+        head = build.head(_last_name(job))
         return VersionOffer(
             version=_Place(job, "", branch).version(build.number),
             label=f"#{build.number}",
-            branch=build.branch or branch,
-            commit=build.commit,
+            branch=branch or head.branch,
+            commit=head.commit,
             author=build.author,
             built_at=build.built_at,
             url=self._build_url(job, build.number),
@@ -237,6 +239,11 @@ class JenkinsArtifacts:
         url = f"{self._build_url(job, number)}artifact/"
         self._files[job, number] = ArchivedFiles(self._server, url, what, paths, self._source.paths)
         return self._files[job, number]
+
+
+def _last_name(job: str) -> str:
+    """Of a branch's job it is that of the branch."""
+    return unquote(job.rpartition("/")[2])
 
 
 def _number(version: str) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from pydantic import AliasChoices, Field
 
@@ -22,6 +23,13 @@ GOOD = frozenset({"SUCCESS", "UNSTABLE"})
 STABLE = frozenset({"SUCCESS"})
 
 
+class Head(NamedTuple):
+    """The commit that was built, and its branch."""
+
+    commit: str | None
+    branch: str | None
+
+
 class _ArchivedFile(Frozen):
     path: str = Field(alias="relativePath")
 
@@ -37,6 +45,13 @@ class _Branch(Frozen):
 class _Revision(Frozen):
     commit: str = Field(alias="SHA1")
     branch: tuple[_Branch, ...] | None = None
+
+    @property
+    def head(self) -> Head:
+        """Without the names git gives to remote branches."""
+        names = [branch.name for branch in self.branch or () if branch.name]
+        branch = names[0].removeprefix("refs/remotes/").removeprefix("origin/") if names else None
+        return Head(self.commit or None, branch)
 
 
 class _Action(Frozen):
@@ -102,16 +117,10 @@ class BuildDocument(Frozen):
     def built_at(self) -> datetime:
         return moment(self.timestamp)
 
-    @property
-    def commit(self) -> str | None:
-        return self._revision.commit if self._revision else None
-
-    @property
-    def branch(self) -> str | None:
-        """Without the names git gives to remote branches."""
-        branches = (self._revision.branch if self._revision else None) or ()
-        names = [branch.name for branch in branches if branch.name]
-        return names[0].removeprefix("refs/remotes/").removeprefix("origin/") if names else None
+    def head(self, branch: str) -> Head:
+        """What was built: of that branch, or else what was checked out first, which may be a library of pipelines."""
+        heads = [action.revision.head for action in self.actions if action and action.revision]
+        return next((head for head in heads if head.branch == branch), heads[0] if heads else Head(None, None))
 
     @property
     def author(self) -> str | None:
@@ -127,13 +136,12 @@ class BuildDocument(Frozen):
 
     def _is_newest(self, items: tuple[Commit, ...]) -> bool:
         """Whether the last one is the newest: the one that was built, or else by the time."""
-        if not items or self.commit in {items[0].id, items[-1].id}:
-            return bool(items) and items[0].id != self.commit
+        if not items:
+            return False
+        built = {action.revision.commit for action in self.actions if action and action.revision}
+        if {items[0].id, items[-1].id} & built:
+            return items[0].id not in built
         return items[-1].timestamp > items[0].timestamp
-
-    @property
-    def _revision(self) -> _Revision | None:
-        return next((action.revision for action in self.actions if action and action.revision), None)
 
     def md5s(self, job: str) -> dict[str, str]:
         """What Jenkins recorded of the archived files, by path.

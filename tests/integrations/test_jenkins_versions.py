@@ -234,3 +234,18 @@ def test_what_jenkins_does_not_know_is_left_out(jenkins_world):
         jenkins_world.url = server.address
         found = jenkins_world.open("job").changes("1", "2")
     assert [("c0ffee", "", None, None)] == [(one.commit, one.message, one.author, one.at) for one in found]
+
+
+@pytest.mark.parametrize("job", ["team/web", "team/web/main"])
+def test_the_commit_is_that_of_the_branch_not_of_a_library_of_pipelines(jenkins_world, job):
+    """A library is checked out first, and stands in the answer as the thing that was built."""
+    actions = [
+        {"lastBuiltRevision": {"SHA1": "11b", "branch": [{"name": "refs/remotes/origin/stable"}]}},
+        {"lastBuiltRevision": {"SHA1": "c0ffee", "branch": [{"name": "main"}]}},
+    ]
+    build = {"number": 7, "building": False, "result": "SUCCESS", "timestamp": 1, "artifacts": [{"relativePath": "a"}]}
+    body = json.dumps({**build, "actions": actions}).encode()
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as server:
+        jenkins_world.url = server.address
+        found = jenkins_world.open(job).resolve("main#7" if job == "team/web" else "7")
+    assert ("c0ffee", "main") == (found.commit, found.branch)
