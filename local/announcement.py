@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.demo import APPROVER, ROLES
+from local.demo_trigger import PATH
 from local.programs import url
 from local.state_folder import Memory
 
@@ -17,6 +18,7 @@ def addresses(ports: Mapping[str, int]) -> dict[str, str]:
         "Console": url(ports["api"]),
         "Temporal UI": url(ports["ui"]),
         "Jenkins": f"{url(ports['jenkins'])} (stand-in)",
+        "A new build": f"{url(ports['jenkins'])}{PATH} (a release starts itself)",
         "Azure DevOps": f"{url(ports['azure'])} (stand-in)",
         "SendGrid": f"{url(ports['sendgrid'])} (stand-in)",
     }

@@ -35,6 +35,9 @@ class ApiClient:
     async def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> Answer:
         return await self._call("POST", path, json=body, headers=headers)
 
+    async def delete(self, path: str) -> None:
+        await self._call("DELETE", path)
+
     async def post_yaml(self, path: str, text: str) -> Answer:
         return await self._call("POST", path, content=text, headers={"Content-Type": "application/yaml"})
 

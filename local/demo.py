@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from local import demo_trigger
 from local.api_client import ApiClient
 from local.programs import url
 from local.state_folder import Memory
@@ -26,11 +27,15 @@ async def fill(api: ApiClient, memory: Memory) -> Memory:
     """Bring the demo in; safe to do again. Returns the memory with the people's tokens."""
     await _connect(api, memory)
     await api.put("/secrets/webshop/db", {"value": "correct-horse-battery-staple"})
+    await api.put(f"/people/{RELEASER}", {"name": demo_trigger.AUTHOR})
     await api.put("/groups/ops", {"members": [APPROVER, "otto@example.com"]})
     for file in sorted(examples_folder().glob("*.yaml")):
         await api.post_yaml("/pipelines", file.read_text("utf-8"))
     people = memory.people or {person: await _token(api, person, role) for person, role in ROLES.items()}
-    return memory.model_copy(update={"people": people})
+    secret = memory.hook_secret or await demo_trigger.make_hook(api)
+    filled = memory.model_copy(update={"people": people, "hook_secret": secret})
+    await demo_trigger.arm(api, filled, PIPELINE)
+    return filled
 
 
 async def _connect(api: ApiClient, memory: Memory) -> None:

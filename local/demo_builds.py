@@ -57,16 +57,17 @@ def jenkins() -> JenkinsState:
     state.job("team/webshop", JobKind.MULTIBRANCH)
     main = state.job("team/webshop/main", JobKind.PIPELINE)
     for number, commits in ((141, _CHANGES[:1]), (142, _CHANGES[1:])):
-        built = Build(number, _webshop_files(number), branch="main", commit=commits[-1].id, commits=commits)
+        built = Build(number, webshop_files(number), branch="main", commit=commits[-1].id, commits=commits)
         built.is_fingerprinted = True
         main.add(built)
     feature = state.job(f"team/webshop/{_FEATURE_BRANCH}", JobKind.PIPELINE)
-    feature.add(Build(7, _webshop_files(7), branch="feature/dark-mode"))
+    feature.add(Build(7, webshop_files(7), branch="feature/dark-mode"))
     feature.add(Build(8, result="FAILURE", branch="feature/dark-mode"))
     return state
 
 
-def _webshop_files(number: int) -> dict[str, bytes]:
+def webshop_files(number: int) -> dict[str, bytes]:
+    """What this build of the web shop archives."""
     site = {"site/index.html": _PAGE.format(number=number), "deploy.sh": _DEPLOY}
     return {
         f"dist/webshop-{number}.tar.gz": _packed(site),

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from local import azure, demo_builds, jenkins, sendgrid
+from local.demo_trigger import with_new_builds
 from local.mail_events import EventKey, EventWebhook
 from local.sendgrid import SendGridState
 
@@ -21,11 +22,11 @@ def main() -> None:
     arguments = _arguments()
     listening = [_listen(arguments.jenkins_port), _listen(arguments.azure_port), _listen(arguments.sendgrid_port)]
     content = _listen(0)
-    builds = demo_builds.azure()
+    builds, jobs = demo_builds.azure(), demo_builds.jenkins()
     # Another name and another port than Azure's own: a token sent here would have leaked.
     builds.content_url = f"http://localhost:{content.getsockname()[1]}"
     apps = [
-        jenkins.create_app(demo_builds.jenkins()),
+        with_new_builds(jenkins.create_app(jobs), jobs),
         azure.create_app(builds),
         sendgrid.create_app(_sendgrid(arguments.sendgrid_events_to)),
     ]

@@ -31,6 +31,7 @@ class Memory(BaseModel):
     people: dict[str, str] = {}
     addresses: dict[str, str] = {}
     first_release: str = ""
+    hook_secret: str = ""
 
 
 class HeldByAnother(Exception):  # noqa: N818  reads as what happened

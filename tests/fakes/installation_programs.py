@@ -14,7 +14,7 @@ from local import up
 from local.child import Program
 from local.programs import Programs
 
-_ANSWER = {"token": "t", "value": "slw_demo", "id": "webshop/1"}
+_ANSWER = {"token": "t", "value": "slw_demo", "id": "webshop/1", "secret": "slh_demo"}
 
 
 class FakePrograms(Programs):
@@ -43,7 +43,8 @@ class FakePrograms(Programs):
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer([{"is_online": True}] if self.path.endswith("/agents") else {"pollers": [{}]})
+        lists: dict[str, object] = {"agents": [{"is_online": True}], "hooks": []}
+        self._answer(lists.get(self.path.rpartition("/")[2], {"pollers": [{}]}))
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
