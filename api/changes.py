@@ -101,5 +101,5 @@ async def changed_at(services: Services, release: ReleaseId, stage: str, *, is_p
         if not is_preview and await deployments.get(session, latest) is not None:
             kept = await changes.kept(session, latest)
             return Changed(plan, kept or await changes.compared(session, plan, latest), str(latest))
-        now = (await changes.previews(session, plan, [stage]))[stage]
+        now = await changes.preview(session, plan, stage)
     return Changed(plan, await with_commits(services.desk, Comparison(plan=plan, changes=now)), None)

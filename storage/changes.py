@@ -1,22 +1,20 @@
 """What deployments change in their stages: compared from the tables, and kept with the commits that were found."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.changes import Comparison
 from domain.changes import Base, StageChanges, compare
 from domain.ids import DeploymentId, ReleaseId
 from domain.release import ReleasePlan
-from domain.status import StageStatus
 from storage import deployments, releases
 from storage.database import Database
-from storage.tables import DeploymentChangesRow, DeploymentRow, ReleaseRow
+from storage.tables import DeploymentChangesRow
 from storage.upsert import put
 
-_GOOD = (StageStatus.SUCCEEDED, StageStatus.PARTIALLY_SUCCEEDED)
+_NONE_YET = 0
 
 
 async def kept(session: AsyncSession, deployment: DeploymentId) -> StageChanges | None:
@@ -38,49 +36,13 @@ async def compared(session: AsyncSession, plan: ReleasePlan, deployment: Deploym
     row = await releases.get(session, ReleaseId.parse(there.release)) if there is not None else None
     if there is None or row is None:
         return compare(plan, deployment.stage, None, None)
-    return _compared(plan, deployment.stage, there.id, there.finished_at, row)
+    base = Base(release=row.id, name=row.name, deployment=there.id, finished_at=there.finished_at)
+    return compare(plan, deployment.stage, base, ReleasePlan.model_validate(row.plan))
 
 
-async def previews(session: AsyncSession, plan: ReleasePlan, stages: Iterable[str]) -> Mapping[str, StageChanges]:
-    """What the release would change in these stages if it were deployed now, by stage; two queries for all."""
-    newest = (
-        select(
-            DeploymentRow.id,
-            func.row_number()
-            .over(
-                partition_by=DeploymentRow.stage,
-                order_by=(DeploymentRow.finished_at.desc(), DeploymentRow.id.desc()),
-            )
-            .label("place"),
-        )
-        .join(ReleaseRow, ReleaseRow.id == DeploymentRow.release)
-        .where(
-            ReleaseRow.pipeline == plan.id.pipeline,
-            ReleaseRow.id != str(plan.id),
-            DeploymentRow.stage.in_(list(stages)),
-            DeploymentRow.status.in_(_GOOD),
-        )
-        .subquery()
-    )
-    there = (
-        await session.scalars(
-            select(DeploymentRow).join(newest, newest.c.id == DeploymentRow.id).where(newest.c.place == 1)
-        )
-    ).all()
-    rows = await session.scalars(select(ReleaseRow).where(ReleaseRow.id.in_({row.release for row in there})))
-    known = {row.id: row for row in rows}
-    found = {stage: compare(plan, stage, None, None) for stage in stages}
-    return found | {
-        row.stage: _compared(plan, row.stage, row.id, row.finished_at, known[row.release])
-        for row in there
-        if row.release in known
-    }
-
-
-def _compared(plan: ReleasePlan, stage: str, deployment: str, finished_at: Any, row: ReleaseRow) -> StageChanges:
-    there = ReleasePlan.model_validate(row.plan)
-    base = Base(release=row.id, name=row.name, deployment=deployment, finished_at=finished_at)
-    return compare(plan, stage, base, there)
+async def preview(session: AsyncSession, plan: ReleasePlan, stage: str) -> StageChanges:
+    """What the release would change in the stage if it were deployed now."""
+    return await compared(session, plan, DeploymentId(release=plan.id, stage=stage, attempt=_NONE_YET))
 
 
 class SqlChanges:

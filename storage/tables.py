@@ -111,6 +111,7 @@ class DeploymentRow(Table):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     run_id: Mapped[str | None] = mapped_column(String(64))
+    __table_args__ = (Index("ix_deployments_by_stage", "stage", "finished_at", "id"),)
 
 
 class ApprovalRow(Table):

@@ -63,6 +63,6 @@ async def changes_by_stage(session: AsyncSession, plan: ReleasePlan, view: Relea
         stage: Shown(kept.get(name) or await stored.compared(session, plan, DeploymentId.parse(name)), is_preview=False)
         for stage, name in begun.items()
     }
-    previews = await stored.previews(session, plan, [stage for stage in latest if stage not in begun])
-    found |= {stage: Shown(changes, is_preview=True) for stage, changes in previews.items()}
+    to_come = [stage for stage in latest if stage not in begun]
+    found |= {stage: Shown(await stored.preview(session, plan, stage), is_preview=True) for stage in to_come}
     return {stage: shown for stage, shown in found.items() if shown.changes.artifacts}

@@ -112,15 +112,15 @@ async def test_what_was_found_is_kept_whole_and_once(database, deployed):
         assert None is await changes.kept(session, DeploymentId.parse("webshop/5/prod/1"))
 
 
-async def test_stages_to_come_are_previewed_all_at_once(database, deployed, plan):
-    """Each beside what is there now."""
+async def test_a_stage_to_come_is_previewed(database, deployed, plan):
+    """Beside what is there now."""
     await deployed("webshop/5/test/1", 1)
     await deployed("webshop/5/prod/1", 2)
     await deployed("webshop/6/test/1", 3)
     await deployed("webshop/7/test/1", 4)
     seventh = _plan(plan, ReleaseId.parse("webshop/7"))
     async with database.reading() as session:
-        found = await changes.previews(session, seventh, ["test", "prod", "moon"])
+        found = {stage: await changes.preview(session, seventh, stage) for stage in ("test", "prod", "moon")}
     assert {"test": "webshop-6", "prod": "webshop-5", "moon": None} == {
         stage: one.base.name if one.base else None for stage, one in found.items()
     }

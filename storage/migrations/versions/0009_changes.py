@@ -20,7 +20,9 @@ def upgrade() -> None:
         sa.Column("content", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("deployment", name=op.f("pk_deployment_changes")),
     )
+    op.create_index("ix_deployments_by_stage", "deployments", ["stage", "finished_at", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_deployments_by_stage", "deployments")
     op.drop_table("deployment_changes")
