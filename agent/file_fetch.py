@@ -31,6 +31,12 @@ class FetchStores:
     parts: PartFiles
     cache: ArtifactCache
 
+    def make_room(self, coming: int = 0) -> str:
+        """Let go of what nobody needs now, until so many bytes more leave the reserve free; else what is lacking."""
+        if self.cache.make_room(coming):
+            self.parts.drop_old(older_than=0)
+        return self.cache.make_room(coming)
+
 
 @dataclass(frozen=True)
 class WantedFile:
@@ -99,8 +105,9 @@ class FileFetch:
 
     def _is_from_cache(self) -> bool:
         entry, incoming = self.wanted.entry, self.wanted.incoming
-        if incoming is None:
+        if incoming is None or entry.sha256 not in self._stores.cache:
             return entry.sha256 in self._stores.cache
+        self._look_for_room(entry.size)
         if not self._stores.cache.deliver(entry.sha256, incoming, self._check_stopped):
             return False
         self._place(incoming)
@@ -166,7 +173,7 @@ class FileFetch:
             path.replace(self.wanted.target)
 
     def _look_for_room(self, coming: int) -> None:
-        if lacking := self._stores.cache.make_room(coming):
+        if lacking := self._stores.make_room(coming):
             raise DiskTooFull(f"{self.wanted.name} ({sized(self.wanted.entry.size)}): {lacking}")
 
     def _check_stopped(self) -> None:

@@ -230,7 +230,7 @@ class _Agent:
         while True:
             await asyncio.to_thread(self._state.empty_trash)
             await asyncio.to_thread(self._stores.parts.drop_old)
-            await asyncio.to_thread(self._stores.cache.make_room, self._options.disk_reserve)
+            await asyncio.to_thread(self._stores.make_room, self._options.disk_reserve)
             await asyncio.sleep(_ROOM_IS_MADE_EVERY)
 
 

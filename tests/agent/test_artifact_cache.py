@@ -13,6 +13,7 @@ from activities.agent_job import HoldRequest
 from activities.artifact_source import SourceDenied
 from agent.artifact_cache import ArtifactCache
 from agent.disk_reserve import DiskReserve
+from agent.file_fetch import FetchStores
 from agent.part_files import DownloadStopped, PartFiles
 
 CONTENT = os.urandom(50_000)
@@ -212,3 +213,31 @@ async def test_a_disk_without_room_for_an_artifact_fails_the_download(
         "1 MiB must stay free: make room there, or lower SLIPWAY_AGENT_DISK_RESERVE"
     ) == (await world.run()).reason
     assert [] == world.source.streams
+
+
+def test_parts_that_nobody_fetches_give_way_too(tmp_path: Path) -> None:
+    """After the cache, and only where the disk has too little room."""
+    roomy, full = Kept(tmp_path, 300), Kept(tmp_path, 300, DiskReserve("web-1", str(tmp_path), 1 << 62))
+    (tmp_path / "parts" / "left").write_bytes(b"x")
+    os.utime(tmp_path / "parts" / "left", (1, 1))
+    assert "" == FetchStores(roomy.parts, roomy.cache).make_room()
+    assert (tmp_path / "parts" / "left").exists()
+    assert "on agent web-1 only" in FetchStores(full.parts, full.cache).make_room()
+    assert [] == list((tmp_path / "parts").iterdir())
+
+
+async def test_a_copy_that_does_not_fit_fails_the_download(
+    world: DownloadWorld, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache does not fill the disk either, and gives way first."""
+    free = [1 << 40]
+    monkeypatch.setattr("agent.disk_reserve._free", lambda _: free[0])
+    world.cache_size, world.reserve = 1_000_000, DiskReserve("web-1", "/state", 2**20)
+    world.offer("web", {"app.tar": CONTENT})
+    downloads = world.downloads()
+    assert 0 == (await downloads.run(world.request())).exit_code
+    free[0] = 2**20
+    job = next_job(world, hold)
+    end = await downloads.run(world.request(lease_id=job.lease_id, run_id=NEXT_RUN))
+    assert end.reason.startswith("DiskTooFull: web/app.tar (48.8 KiB): on agent web-1 only 1 MiB are free")
+    assert (1, []) == (len(world.source.streams), list(world.state.cache.iterdir()))
