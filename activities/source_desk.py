@@ -76,8 +76,8 @@ class SourceDesk:
             else:
                 _call(loop, lambda: end(lambda: answer.set_result(result)))
 
-        self._asking += 1
         threading.Thread(target=run, name="source", daemon=True).start()
+        self._asking += 1
         return answer
 
 

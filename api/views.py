@@ -23,6 +23,7 @@ class ArtifactView(View):
     size: int
     branch: str | None = None
     commit: str | None = None
+    author: str | None = None
     built_at: datetime | None = None
     url: str | None = None
 
