@@ -289,12 +289,13 @@ class _Documents(Documents):
         work = self._queue.works.get(path)
         if work is None or not work.parameters:
             return super().job(job, above)
-        definitions = [_definition(one) for one in work.parameters]
-        property_of_job = {"_class": "hudson.model.ParametersDefinitionProperty", "parameterDefinitions": definitions}
+        kind: Document = {"_class": "hudson.model.ParametersDefinitionProperty"}
+        whole = kind | {"parameterDefinitions": [_definition(one) for one in work.parameters]}
+        brief = kind | {"parameterDefinitions": [_in_brief(_definition(one)) for one in work.parameters]}
         waits = any(item.path == path and not item.has_left for item in self._queue.items.values())
         return super().job(job, above) | {
-            "actions": [property_of_job, {}],
-            "property": [property_of_job],
+            "actions": [brief, {}],
+            "property": [whole],
             "inQueue": waits,
             "concurrentBuild": work.concurrent,
         }
@@ -365,6 +366,13 @@ def _definition(parameter: ParameterOfJob) -> Document:
         "type": f"{kind}ParameterDefinition",
     }
     return told | ({"choices": list(parameter.choices)} if kind == ParameterKind.CHOICE else {})
+
+
+def _in_brief(definition: Document) -> Document:
+    """As it stands among the actions, where the default value has no name."""
+    usual = definition["defaultParameterValue"]
+    assert isinstance(usual, dict), "it was made so"
+    return definition | {"defaultParameterValue": {key: value for key, value in usual.items() if key != "name"}}
 
 
 def _causes(item: Item) -> Document:
