@@ -7,7 +7,7 @@ ours; and not its waiting methods, which wait without end.
 import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -16,7 +16,7 @@ import requests
 import urllib3
 from pydantic import Field, ValidationError
 
-from activities.artifact_source import ArtifactNotFound, SourceUnreachable, UnknownConnection
+from activities.artifact_source import ArtifactNotFound, SourceUnreachable, UnknownConnection, UnsafeArtifact
 from activities.jenkins_builds import (
     Build,
     BuildRefused,
@@ -146,6 +146,8 @@ class JenkinsBuilds:
             answer = self._post(url, delay | dict(parameters or {}))
         except SourceUnreachable as trouble:
             raise NothingSent(str(trouble)) from trouble
+        except UnsafeArtifact as elsewhere:
+            raise BuildRefused(str(elsewhere)) from elsewhere
         except requests.RequestException as error:
             if _was_not_sent(error):
                 raise NothingSent(f"{self._connection.name} does not answer: {type(error).__name__}") from error
@@ -222,7 +224,8 @@ class JenkinsBuilds:
 
     def _order(self, url: str, form: dict[str, str], what: str) -> None:
         """What may be said twice."""
-        with translated(self._connection), closing(self._post(url, form)) as answer:
+        # Jenkins leads back to the build, at its own idea of its address, and nobody follows.
+        with suppress(UnsafeArtifact), translated(self._connection), closing(self._post(url, form)) as answer:
             if answer.status_code not in _CARRIED_OUT | _GONE:
                 self._server.check(answer, what)
 

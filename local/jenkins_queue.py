@@ -226,7 +226,7 @@ class BuildQueue:
                 run = self.runs.get((place.path, int(number)))
                 if run is not None and run.build.is_building and run.stop_at is None:
                     run.stop_at = self.clock() + run.work.seconds_to_stop
-                return empty(302, call.above(1))
+                return empty(302, call.above(1).replace(call.base, self.public_url or call.base, 1))
         return None
 
     def _ask(self, call: Call, place: Place, job: Job, word: str) -> Response:
