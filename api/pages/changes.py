@@ -53,8 +53,8 @@ async def changes_of(session: AsyncSession, plan: ReleasePlan, deployment: Deplo
 
 
 async def changes_by_stage(session: AsyncSession, plan: ReleasePlan, view: ReleaseView) -> Mapping[str, Shown]:
-    """Of every stage with something to show, once the artifacts are known."""
-    if view.digest is None:
+    """Of every stage, once the artifacts are known; nothing where there are none."""
+    if view.digest is None or not plan.artifacts:
         return {}
     latest = {stage.stage: stage.attempt for stage in view.stages}
     begun = {d.stage: d.id for d in view.deployments if d.attempt == latest[d.stage]}
@@ -64,5 +64,4 @@ async def changes_by_stage(session: AsyncSession, plan: ReleasePlan, view: Relea
         for stage, name in begun.items()
     }
     to_come = [stage for stage in latest if stage not in begun]
-    found |= {stage: Shown(await stored.preview(session, plan, stage), is_preview=True) for stage in to_come}
-    return {stage: shown for stage, shown in found.items() if shown.changes.artifacts}
+    return found | {stage: Shown(await stored.preview(session, plan, stage), is_preview=True) for stage in to_come}
