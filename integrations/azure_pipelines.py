@@ -192,7 +192,9 @@ class AzureArtifacts:
             if listed.read(resource.data):
                 return listed
         if url is None or resource.type not in {_CONTAINER, _PIPELINE_ARTIFACT}:
-            raise ArtifactNotFound(f"{what} is of the type {resource.type}, which cannot be downloaded")
+            raise ArtifactNotFound(
+                f"{what} is of the type {resource.type}, which cannot be downloaded; publish it as a pipeline artifact"
+            )
         key = (self._server.connection, self._source.project, self._source.artifact, run)
         # Without a reference to this source, which would keep the zip from going when the source goes.
         download = partial(_download, self._server, self._limits, url, what)

@@ -29,7 +29,7 @@ from activities.artifact_source import (
 from domain.artifact import Change, VersionOffer
 from domain.connection import Connection, ConnectionKind, UnfitConnection
 from domain.pipeline import LatestOf, StorageSource
-from integrations.allowance import CHUNK, Allowance, Limits
+from integrations.allowance import Allowance, Limits
 from integrations.guarded_addresses import AllowedHosts
 from integrations.guarded_proxy import GuardedProxy
 from integrations.path_patterns import chosen
@@ -44,6 +44,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 _REGION = re.compile(r"(?:^|\.)s3[.-]([a-z0-9-]+)\.amazonaws\.")
 _SOME_REGION = "us-east-1"
 _MOST_OBJECTS = 200_000
+_AS_THEY_COME = 1  # a slow drip must not hide from the deadline behind a full chunk
 _PATIENCE = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 
 
@@ -108,7 +109,7 @@ class StorageArtifacts:
             if tag := found.meta["e_tag"]:
                 self._tags[key] = tag
             came, size = start, found.meta["size"]
-            for piece in found.stream(min_chunk_size=CHUNK):
+            for piece in found.stream(min_chunk_size=_AS_THEY_COME):
                 chunk = bytes(piece)
                 came += len(chunk)
                 yield allowance.take(chunk)

@@ -5,6 +5,7 @@ do repeat. All sources of a process that are open at the same time share one dow
 """
 
 import stat
+import struct
 import tempfile
 import threading
 import weakref
@@ -21,6 +22,7 @@ from integrations.safe_path import safe_path
 MOST_FILES = 100_000
 _LOOK_UP_SECONDS = 0.5
 
+_NO_ZIP = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, NotImplementedError)
 Download = Callable[[], Iterable[bytes]]
 
 
@@ -106,10 +108,14 @@ class _Packed:
                 content.write(chunk)
                 yield b""
             self._zip = zipfile.ZipFile(content)
-        except BaseException as error:
+        except _NO_ZIP as error:
             content.close()
-            if isinstance(error, zipfile.BadZipFile):
-                raise SourceUnreachable(f"{what} did not come as a zip") from error
+            raise SourceUnreachable(f"{what} did not come as a zip") from error
+        except OSError as error:
+            content.close()
+            raise SourceUnreachable(f"{what} cannot be kept in {tempfile.gettempdir()}: {error.strerror}") from error
+        except BaseException:
+            content.close()
             raise
         weakref.finalize(self, content.close)
 
@@ -135,7 +141,7 @@ def _unpacked(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[byte
     try:
         with packed.open(member) as content:
             yield from iter(lambda: content.read(CHUNK), b"")
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, struct.error, ValueError, OSError) as error:
         raise SourceUnreachable(f"{member.filename} came broken") from error
     except (NotImplementedError, RuntimeError) as error:
         raise UnsafeArtifact(f"{member.filename} is packed in a way that is not supported") from error

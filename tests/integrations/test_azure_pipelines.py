@@ -1,9 +1,12 @@
 """Artifacts of Azure Pipelines against the stand-in: both kinds, what is refused, and where the token goes."""
 
 import io
+import random
+import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from fakes.raw_server import raw_server
@@ -312,6 +315,36 @@ def test_a_link_in_a_zip_is_refused(azure_world):
         azure_world.state.content_url = server.address
         with pytest.raises(UnsafeArtifact, match="is a link"):
             azure_world.open().resolve("latest")
+
+
+def test_a_disk_without_room_for_the_zip_is_told(azure_world, monkeypatch):
+    """Where it was to be kept."""
+    full = Path("/dev/full")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("r+b", buffering=0))
+    with pytest.raises(SourceUnreachable, match=r"cannot be kept in .*: No space left on device"):
+        azure_world.open().resolve("latest")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_zip_that_is_spoilt_anywhere_gives_the_right_bytes_or_an_error(azure_world, seed):
+    """Never others, and no error but those that are known."""
+    chance = random.Random(seed)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in ("a", "b"):
+            packed.writestr(f"drop/{name}", name.encode() * 50)
+    spoilt = bytearray(content.getvalue())
+    for _ in range(chance.choice([1, 1, 3, 10])):
+        spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(spoilt) + spoilt) as server:
+        azure_world.state.content_url = server.address
+        source = azure_world.open()
+        try:
+            files = source.resolve("latest").files
+            found = {b"".join(source.stream("2102", file.locator)) for file in files}
+        except (SourceUnreachable, UnsafeArtifact, ArtifactNotFound):
+            return
+    assert {b"a" * 50, b"b" * 50} >= found
 
 
 def test_a_file_that_is_gone_is_named(azure_world):

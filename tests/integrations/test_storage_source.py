@@ -237,6 +237,14 @@ def test_a_download_that_is_cut_for_ever_is_an_error(world, cut_at):
     assert fault.fired
 
 
+def test_a_drip_ends_at_the_deadline(world):
+    """Every single piece is in time; the whole is not."""
+    fault = world.state.faults.add(Fault("notes.txt", drip=(1, 0.3)))
+    with pytest.raises(SourceUnreachable, match="did not come"):
+        list(world.open(limits=Limits(seconds=0.5)).stream("1.10", "notes.txt"))
+    assert fault.fired
+
+
 def test_a_file_beyond_the_cap_is_refused(world):
     """No store fills a disk."""
     with pytest.raises(UnsafeArtifact, match="larger than the 1000 bytes"):
