@@ -193,6 +193,52 @@ async def test_a_job_that_downloads_nothing_gets_nothing(world: World, agent: ht
     assert {"artifacts": []} == (await agent.get(f"/agent/step-runs/{JOB}/0/1/artifacts")).json()
 
 
+async def _building(world: World, kind: ConnectionKind = ConnectionKind.JENKINS) -> None:
+    """The first step of the job is one that Jenkins runs; the second is a script."""
+    stages: Any = PIPELINE["stages"]
+    steps = [{"jenkins": {"server": "ci", "job": "team/tests"}}, {"run": "./deploy.sh"}]
+    job = stages[0]["jobs"][0] | {"steps": steps}
+    await world.save(PIPELINE | {"stages": [stages[0] | {"jobs": [job]}]})
+    async with world.calling(Role.RELEASER) as rita:
+        await rita.post("/releases", json={"pipeline": "webshop"})
+    await _deploying(world)
+    connection = Connection(name="ci", kind=kind, url="https://ci.example", user="bot", token=SecretStr("hunter2"))
+    async with world.services.database.transaction() as session:
+        await connections.put(session, world.services.sealing, connection, NOW)
+
+
+async def test_a_step_that_jenkins_runs_gets_its_connection(world: World, agent: httpx2.AsyncClient) -> None:
+    """And no other's."""
+    await _building(world)
+    told = (await agent.get(f"{WORK}/jenkins")).json()
+    assert ("ci", "https://ci.example", "bot", "hunter2") == tuple(
+        told[key] for key in ("name", "url", "user", "token")
+    )
+    await _step(world, run_id=f"{JOB}/2/1", step=2)
+    await _step(world, run_id=f"{JOB}/0/1", step=0)
+    answers = [await agent.get(f"/agent/step-runs/{JOB}/{step}/1/jenkins") for step in (2, 0)]
+    assert [(403, "NotYourRun")] * 2 == [(answer.status_code, answer.json()["error"]) for answer in answers]
+
+
+async def test_a_jenkins_step_that_has_ended_gets_no_connection(world: World, agent: httpx2.AsyncClient) -> None:
+    """Its agent may still hold the job."""
+    await _building(world)
+    await _step(world, status=RunStatus.SUCCEEDED)
+    assert 403 == (await agent.get(f"{WORK}/jenkins")).status_code
+
+
+async def test_a_connection_to_something_else_is_not_given_as_one_to_jenkins(
+    world: World, agent: httpx2.AsyncClient
+) -> None:
+    """Its token would go to the wrong server."""
+    await _building(world, ConnectionKind.AZURE_PIPELINES)
+    answer = await agent.get(f"{WORK}/jenkins")
+    assert (404, "the connection ci is one to azure-pipelines, not to jenkins") == (
+        answer.status_code,
+        answer.json()["detail"],
+    )
+
+
 async def _append(agent: httpx2.AsyncClient, offset: int, data: bytes) -> httpx2.Response:
     headers = {"Content-Type": "application/octet-stream"}
     return await agent.put(f"{WORK}/log?offset={offset}", content=data, headers=headers)
