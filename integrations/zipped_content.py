@@ -62,7 +62,8 @@ class ZippedContent:
         return self._known
 
     def _looked_at(self) -> dict[str, zipfile.ZipInfo]:
-        members = [member for member in self._zip().infolist() if not member.is_dir()]
+        # Of one without a name, the zipfile module cannot say whether it is a folder.
+        members = [member for member in self._zip().infolist() if not member.filename or not member.is_dir()]
         if len(members) > MOST_FILES:
             raise UnsafeArtifact(f"{self._what} has more than {MOST_FILES} files")
         drop = len(self._around) if all(member.filename.startswith(self._around) for member in members) else 0

@@ -303,6 +303,18 @@ def test_hostile_names_in_a_zip_are_refused(azure_world, name):
         azure_world.open("bad").resolve("latest")
 
 
+def test_a_file_without_a_name_in_a_zip_is_refused(azure_world):
+    """Nobody could say where to put it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        packed.writestr("x", b"nameless")
+    nameless = content.getvalue().replace(b"x", b"\0")
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(nameless) + nameless) as server:
+        azure_world.state.content_url = server.address
+        with pytest.raises(UnsafeArtifact, match="control characters"):
+            azure_world.open().resolve("latest")
+
+
 def test_a_link_in_a_zip_is_refused(azure_world):
     """It would be written as a link by who unpacks it."""
     content = io.BytesIO()
