@@ -14,6 +14,7 @@ class Amount:
 AMOUNTS = {
     "vote_storm": Amount(gate=500, nightly=20_000),  # votes, each sent up to five times
     "vote_race": Amount(gate=200, nightly=5_000),  # races
+    "webhook_storm": Amount(gate=40, nightly=10_000),  # webhooks, each sent up to five times
     "mail_faults": Amount(gate=50, nightly=1_000),  # mails
     "requester_bypass": Amount(gate=100, nightly=2_000),  # ways, every other one an address spelt anyhow
     "token_forgery": Amount(gate=100_000, nightly=1_000_000),  # random tokens
