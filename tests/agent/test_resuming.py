@@ -4,17 +4,29 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import pytest
 from fakes.download_world import RUN, DownloadWorld
 
 from activities.agent_job import CancelStep, StepOutcome
 from agent import fetchers
 from agent.part_files import DownloadStopped, PartFiles
+from domain.pipeline import UrlSource
+from integrations import http_download
+from integrations.allowance import Limits
+from integrations.guarded_addresses import AllowedHosts
+from integrations.url_source import UrlArtifact
 
 CONTENT = os.urandom(50_000)
 Eventually = Callable[..., Awaitable[None]]
+
+
+def fetching_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("fetch")]
 
 
 async def test_a_cut_download_goes_on_from_what_it_has(world: DownloadWorld) -> None:
@@ -102,7 +114,7 @@ async def test_nothing_is_written_after_a_cancel(world: DownloadWorld, eventuall
     await downloads.cancel(CancelStep(lease_id=world.hold.lease_id, run_id=RUN))
     assert StepOutcome.CANCELED == (await asyncio.wait_for(running, 5)).outcome
     world.source.go.set()
-    await eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("fetch")])
+    await eventually(lambda: not fetching_threads())
     parts = [path.stat().st_size for path in world.state.parts.iterdir()]
     assert ({}, [1]) == (world.found(), parts)
 
@@ -131,3 +143,50 @@ def test_parts_that_nobody_came_back_for_are_removed(world: DownloadWorld) -> No
     assert ["old", "used"] == sorted(path.name for path in world.state.parts.iterdir())
     parts.drop_old(older_than=-1)
     assert [used.path] == list(world.state.parts.iterdir())
+
+
+@contextmanager
+def slow_server(drip: bytes) -> Iterator[str]:
+    """Promises a million bytes to whoever asks, and gives one of these twenty times a second; none of them hangs."""
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.flush()
+            with suppress(OSError):
+                while not ended.wait(0.05):
+                    self.wfile.write(drip)
+
+        def log_message(self, *_: object) -> None:
+            """Tests are quiet."""
+
+    ended = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        serving = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.02), daemon=True)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/app.tar"
+        ended.set()
+        server.shutdown()
+        serving.join(5)
+
+
+@pytest.mark.parametrize("drip", [b"x", b""], ids=["drips", "hangs"])
+async def test_a_canceled_thread_does_not_live_on(
+    world: DownloadWorld, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, drip: bytes
+) -> None:
+    """The step ends at once; the thread with the next byte, or when its socket has waited as long as it may."""
+    monkeypatch.setattr(http_download, "_TIMEOUT", httpx2.Timeout(0.5))
+    with slow_server(drip) as url:
+        source = UrlArtifact(UrlSource(href=url), Limits(), AllowedHosts.parsed("127.0.0.1"))
+        world.offer("web", {"app.tar": CONTENT}, locator=url, size=1_000_000)
+        monkeypatch.setattr(world.source, "open", lambda *_: source)
+        downloads = world.downloads()
+        running = asyncio.create_task(downloads.run(world.request()))
+        await eventually(fetching_threads)
+        await downloads.cancel(CancelStep(lease_id=world.hold.lease_id, run_id=RUN))
+        async with asyncio.timeout(10):
+            assert StepOutcome.CANCELED == (await running).outcome
+        await eventually(lambda: not fetching_threads(), within=5)
+    assert {} == world.found()
