@@ -6,6 +6,7 @@ import tarfile
 from datetime import UTC, datetime
 
 from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtifact
+from local.jenkins_queue import BuildQueue, ParameterKind, ParameterOfJob, Work
 from local.jenkins_state import Build, Commit, JenkinsState, JobKind
 from local.sendgrid import SendGridState
 
@@ -48,6 +49,8 @@ _CHANGES = [
     Commit("71d5ab0071d5ab0071d5ab0071d5ab0071d5ab00", "Count the cart once", "Ben Brook", 1_795_411_500_000),
     Commit("9d2f00d9d2f00d9d2f00d9d2f00d9d2f00d9d2f0", "Let everything go", "Rita Rivers", 1_795_417_200_000),
 ]
+_TESTS = "team/webshop-tests"
+_PAGES = ("/", "/cart", "/checkout")
 _FEATURE_BRANCH = "feature%2Fdark-mode"
 
 
@@ -64,6 +67,18 @@ def jenkins() -> JenkinsState:
     feature.add(Build(7, webshop_files(7), branch="feature/dark-mode"))
     feature.add(Build(8, result="FAILURE", branch="feature/dark-mode"))
     return state
+
+
+def jenkins_queue(state: JenkinsState) -> BuildQueue:
+    """What builds there: a job that tests the web shop, which takes a few seconds. All others end at once."""
+    state.job(_TESTS)
+    parameters = (
+        ParameterOfJob("VERSION", default="latest"),
+        ParameterOfJob("TARGET", ParameterKind.CHOICE, choices=("test", "staging")),
+        ParameterOfJob("SLIPWAY_RUN"),
+    )
+    lines = ("+ make integration-tests", *(f"{page} at {{TARGET}} answers web {{VERSION}}" for page in _PAGES))
+    return BuildQueue({_TESTS: Work(lines=lines, seconds=4.0, parameters=parameters, concurrent=True)})
 
 
 def webshop_files(number: int) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ def main() -> None:
     # Another name and another port than Azure's own: a token sent here would have leaked.
     builds.content_url = f"http://localhost:{content.getsockname()[1]}"
     apps = [
-        with_new_builds(jenkins.create_app(jobs), jobs),
+        with_new_builds(jenkins.create_app(jobs, demo_builds.jenkins_queue(jobs)), jobs),
         azure.create_app(builds),
         sendgrid.create_app(_sendgrid(arguments.sendgrid_events_to)),
     ]
