@@ -49,7 +49,8 @@ class BaseView(View):
 class ChangesView(View):
     """What a release changes in a stage, beside ``base``, which is None for the first deployment there.
 
-    ``deployment`` began with these changes; None for a preview of what would change now. ``summary`` is one sentence.
+    ``deployment`` began with these changes; None for a preview of what would change now. ``is_there``: the release
+    that is previewed is what is in the stage already. ``summary`` is one sentence.
     """
 
     release: str
@@ -57,6 +58,7 @@ class ChangesView(View):
     stage: str
     deployment: str | None
     is_preview: bool
+    is_there: bool
     is_first: bool
     is_rollback: bool
     summary: str
@@ -77,7 +79,7 @@ class NotesView(View):
     changes: ChangesView
 
 
-def changes_view(changes: StageChanges, deployment: str | None) -> ChangesView:
+def changes_view(changes: StageChanges, deployment: str | None, *, is_there: bool = False) -> ChangesView:
     """The view of these changes; without a deployment they are a preview."""
     base = changes.base
     return ChangesView(
@@ -86,6 +88,7 @@ def changes_view(changes: StageChanges, deployment: str | None) -> ChangesView:
         stage=changes.stage,
         deployment=deployment,
         is_preview=deployment is None,
+        is_there=is_there,
         is_first=changes.is_first,
         is_rollback=changes.is_rollback,
         summary=changes.summary,

@@ -34,15 +34,19 @@ Preview = Annotated[
 
 @dataclass(frozen=True)
 class Changed:
-    """What a release changes in a stage. ``deployment`` began with it; None for a preview."""
+    """What a release changes in a stage. ``deployment`` began with it; None for a preview.
+
+    ``is_there``: what is previewed is in the stage already.
+    """
 
     plan: ReleasePlan
     changes: StageChanges
     deployment: str | None
+    is_there: bool = False
 
     @property
     def view(self) -> ChangesView:
-        return changes_view(self.changes, self.deployment)
+        return changes_view(self.changes, self.deployment, is_there=self.is_there)
 
 
 @router.get(
@@ -102,4 +106,6 @@ async def changed_at(services: Services, release: ReleaseId, stage: str, *, is_p
             kept = await changes.kept(session, latest)
             return Changed(plan, kept or await changes.compared(session, plan, latest), str(latest))
         now = await changes.preview(session, plan, stage)
-    return Changed(plan, await with_commits(services.desk, Comparison(plan=plan, changes=now)), None)
+        there = await deployments.newest_good(session, release.pipeline, stage)
+    found = await with_commits(services.desk, Comparison(plan=plan, changes=now))
+    return Changed(plan, found, None, is_there=there is not None and there.release == str(release))

@@ -110,7 +110,7 @@ class StageChanges(Frozen):
     def summary(self) -> str:
         """One sentence: ``Since webshop-40: web 141 → 142; 12 commits.``."""
         if self.base is None:
-            return f"The first deployment to {self.stage}: there is nothing to compare with."
+            return f"The first release in {self.stage}: no other one was deployed there with success."
         if not self.artifacts:
             return "No artifacts, neither in this release nor in the one before."
         if self.is_nothing:

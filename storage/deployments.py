@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select, true
+from sqlalchemy import Select, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import DeploymentId, ReleaseId
@@ -94,9 +94,19 @@ async def last_good(session: AsyncSession, pipeline: str, stage: str, *, than: D
     """
     own = await get(session, than)
     earlier = DeploymentRow.finished_at < own.finished_at if own is not None and own.finished_at else true()
-    found = await session.scalars(
+    of_others = _good_ones(pipeline, stage).where(DeploymentRow.release != str(than.release), earlier)
+    return (await session.scalars(of_others)).first()
+
+
+async def newest_good(session: AsyncSession, pipeline: str, stage: str) -> DeploymentRow | None:
+    """The deployment of this pipeline to that stage that went well last: what is there now."""
+    return (await session.scalars(_good_ones(pipeline, stage))).first()
+
+
+def _good_ones(pipeline: str, stage: str) -> Select[DeploymentRow]:
+    """The newest alone."""
+    return (
         select(DeploymentRow)
-        .where(DeploymentRow.release != str(than.release), earlier)
         .join(ReleaseRow, ReleaseRow.id == DeploymentRow.release)
         .where(
             ReleaseRow.pipeline == pipeline,
@@ -106,7 +116,6 @@ async def last_good(session: AsyncSession, pipeline: str, stage: str, *, than: D
         .order_by(DeploymentRow.finished_at.desc(), DeploymentRow.id.desc())
         .limit(1)
     )
-    return found.first()
 
 
 async def running_of(session: AsyncSession, release_ids: Iterable[str]) -> Sequence[DeploymentRow]:

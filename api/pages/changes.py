@@ -43,6 +43,7 @@ async def changes_page(
         section="Releases",
         changes=found.changes,
         is_preview=found.deployment is None,
+        is_there=found.is_there,
     )
 
 

@@ -163,6 +163,15 @@ async def test_the_first_deployment_to_a_stage_says_so(shop: Shop):
     assert (True, None, "new") == (told["is_first"], told["base"], told["artifacts"][0]["way"])
 
 
+async def test_what_is_there_already_is_told(shop: Shop):
+    """Deploying it again changes nothing; it is compared with the release before all the same."""
+    await shop.deploy("webshop/41/prod/1", StageStatus.SUCCEEDED)
+    told = [(await shop.viewer.get(CHANGES, params={"preview": preview})).json() for preview in ("true", "false")]
+    assert [(True, "webshop-40"), (False, "webshop-40")] == [(one["is_there"], one["base"]["name"]) for one in told]
+    older = (await shop.viewer.get("/releases/webshop/40/stages/prod/changes?preview=true")).json()
+    assert (False, "webshop-41") == (older["is_there"], older["base"]["name"])
+
+
 async def test_what_does_not_exist_is_not_found(shop: Shop):
     """By name, with what was probably meant."""
     answers = [

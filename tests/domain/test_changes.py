@@ -122,7 +122,7 @@ def test_the_first_deployment_says_so() -> None:
     """There is nothing to compare with, and nothing to ask for."""
     first = compare(plan(41, pin("app", "2")), "prod", None, None)
     assert (True, [Way.NEW]) == (first.is_first, [one.way for one in first.artifacts])
-    assert "The first deployment to prod: there is nothing to compare with." == first.summary
+    assert "The first release in prod: no other one was deployed there with success." == first.summary
 
 
 def test_the_same_bytes_are_no_change() -> None:

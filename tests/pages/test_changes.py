@@ -82,6 +82,7 @@ async def test_a_stage_that_was_not_deployed_is_previewed(console):
     assert [] == source.asked
     text = (await browser.get("/releases/webshop/41/stages/announce/changes")).text
     assert "What would change in announce" in text
+    assert "already" not in text
     assert "Fix the cart" in text
     assert [("2.13.2", "2.14.0")] == source.asked
     source.trouble = SourceUnreachable("reset")
@@ -95,7 +96,10 @@ async def test_a_rollback_is_shown_as_such(console):
         await console.seeder._went_well(
             (await SqlChanges(console.services.database).compared(DEPLOYMENT)).plan, stage, 2, timedelta(seconds=9 - at)
         )
-    text = (await (await console.sign_in(DEV)).get("/releases/webshop/40/stages/announce/changes?preview=true")).text
+    browser = await console.sign_in(DEV)
+    there = (await browser.get("/releases/webshop/41/stages/announce/changes?preview=true")).text
+    assert "webshop-41 is in announce already." in there
+    text = (await browser.get("/releases/webshop/40/stages/announce/changes?preview=true")).text
     assert "Rollback from webshop-41" in text
     assert "2 commits taken away" in text
     assert "rolled back</span>" in text
