@@ -110,7 +110,13 @@ class Desk:
         assert answer.is_success, answer.text
         return f"group:{name}-{self.name}"
 
-    async def pipeline(self, approval: Mapping[str, Any], *, earlier: Mapping[str, Any] | None = None) -> str:
+    async def pipeline(
+        self,
+        approval: Mapping[str, Any],
+        *,
+        earlier: Mapping[str, Any] | None = None,
+        artifacts: Mapping[str, Any] | None = None,
+    ) -> str:
         """Keep one with the approval before ``prod``, perhaps after a stage ``test`` with another one; its name."""
         stages: list[dict[str, Any]] = [{"stage": "prod", "before": {"approval": dict(approval)}, "jobs": _JOBS}]
         if earlier is not None:
@@ -118,7 +124,8 @@ class Desk:
             stages.insert(0, {"stage": "test", "before": {"approval": dict(earlier)}, "jobs": _JOBS})
         variables = {"LOG_LEVEL": {"value": "info", "settable": True}}
         name = f"shop-{self.name}"
-        answer = await self.admin.post("/pipelines", json={"pipeline": name, "variables": variables, "stages": stages})
+        written = {"pipeline": name, "artifacts": artifacts or {}, "variables": variables, "stages": stages}
+        answer = await self.admin.post("/pipelines", json=written)
         assert answer.is_success, answer.text
         return name
 

@@ -4,6 +4,7 @@ Each case says what was tried and what must be told; then somebody honest goes t
 a server that refuses everything does not pass.
 """
 
+import json
 import random
 import re
 import tempfile
@@ -11,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from html import unescape
 from pathlib import Path
@@ -18,11 +20,13 @@ from typing import Any
 
 import httpx2
 from fakes.api_world import BOOTSTRAP, World, api_world_in
+from standardwebhooks.webhooks import Webhook
 from trials.release_desk import Desk, asking, release_desk
 from trials.verdict import Verdict
 
 from activities.notifications import AskApprover
 from domain.approval_policy import LinkLevel
+from domain.ids import ReleaseId
 from domain.role import Role
 from storage.approvals import SqlApprovalLinks
 
@@ -358,6 +362,57 @@ async def started_for_the_commits_author(desk: Desk) -> Attempt:
     return Attempt(approval, [await cast.vote(cast.rita, approval)], partial(cast.vote, cast.ana, approval))
 
 
+def build_of_their_own_commit(culprit: str) -> Case:
+    """Jenkins tells of a build and names who made the commit, as it knows them. ``{}`` is the desk's name."""
+
+    async def case(desk: Desk) -> Attempt:
+        cast = await _cast(desk)
+        entered = await desk.admin.put(f"/people/{desk.address('rita')}", json={"name": f"Rita Rivers {desk.name}"})
+        assert entered.is_success, entered.text
+        hook = await _jenkins_hook(desk)
+        job = f"job-{desk.name}"
+        web = {"jenkins": {"server": f"ci-{desk.name}", "job": job}, "trigger": True}
+        approval = {"approvers": [desk.address("rita"), desk.address("ana")], "need": "any"}
+        await desk.pipeline(approval, artifacts={"web": web})
+        build = {
+            "number": 7,
+            "phase": "FINALIZED",
+            "status": "SUCCESS",
+            "scm": {"culprits": [culprit.format(desk.name)]},
+        }
+        told = await desk.admin.post(hook, json={"name": job, "url": f"job/{job}/", "build": build})
+        [event] = told.json()["events"]
+        asked = await desk.ask(desk.started(ReleaseId.parse(event["release"])))
+        return Attempt(asked, [await cast.vote(cast.rita, asked)], partial(cast.vote, cast.ana, asked))
+
+    return case
+
+
+async def order_signed_with_a_secret_of_theirs(desk: Desk) -> Attempt:
+    """Who answers for a hook answers for what it starts."""
+    cast = await _cast(desk)
+    pipeline = await desk.pipeline({"approvers": [desk.address("rita"), desk.address("ana")], "need": "any"})
+    new = {"name": f"h-{desk.name}", "kind": "generic", "pipelines": [pipeline], "owner": desk.address("rita")}
+    made = (await desk.admin.post("/hooks", json=new)).json()
+    body, now = json.dumps({"pipeline": pipeline}), datetime.now(UTC)
+    signed = Webhook(made["secret"]).sign("m", now, body)
+    headers = {"webhook-id": "m", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signed}
+    told = await desk.admin.post(f"/hooks/{made['name']}", content=body, headers=headers)
+    [event] = told.json()["events"]
+    approval = await desk.ask(desk.started(ReleaseId.parse(event["release"])))
+    return Attempt(approval, [await cast.vote(cast.rita, approval)], partial(cast.vote, cast.ana, approval))
+
+
+async def _jenkins_hook(desk: Desk) -> str:
+    """Its path, with its secret."""
+    name = f"ci-{desk.name}"
+    connection = {"kind": "jenkins", "url": "https://ci.example.com", "user": "u", "token": "t"}
+    stored = await desk.admin.put(f"/connections/{name}", json=connection)
+    assert stored.is_success, stored.text
+    made = await desk.admin.post("/hooks", json={"name": name, "kind": "jenkins", "connection": name})
+    return f"/hooks/{name}?secret={made.json()['secret']}"
+
+
 async def creator_after_another_ran_it_again(desk: Desk) -> Attempt:
     """Bo deploys Rita's release again: both of them requested what is deployed then."""
     cast = await _cast(desk)
@@ -590,6 +645,7 @@ CASES: dict[str, Case] = {
         started_by_a_bot_for_a_person,
         started_by_a_service_of_theirs,
         started_for_the_commits_author,
+        order_signed_with_a_secret_of_theirs,
         creator_after_another_ran_it_again,
         deployed_again_by_a_bot_for_a_person,
         starter_by_an_alias,
@@ -606,6 +662,10 @@ CASES: dict[str, Case] = {
         carried_over_from_an_earlier_stage,
     )
 } | {
+    "build_by_address": build_of_their_own_commit("Rita Rivers <rita.{}+git@example.com>"),
+    "build_by_user_name": build_of_their_own_commit("RITA.{}"),
+    "build_by_windows_user": build_of_their_own_commit("SHOP\\rita.{}"),
+    "build_by_full_name": build_of_their_own_commit("rita rivers {}"),
     "other_case": spelt("rita.{}@example.com", "RITA.{}@EXAMPLE.com"),
     "plus_tag": spelt("rita.{}@example.com", "rita.{}+prod@example.com"),
     "full_width_letters": spelt("rita.{}@example.com", "\uff52\uff49\uff54\uff41.{}@example.com"),
