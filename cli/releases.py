@@ -39,7 +39,10 @@ _ASK_AGAIN = 3
 def create(  # noqa: PLR0913, PLR0917  each is an option of the command
     context: typer.Context,
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE")],
-    version: Annotated[list[str] | None, typer.Option(metavar="ALIAS=VERSION", help="Version of an artifact.")] = None,
+    version: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ALIAS=VERSION", help="Version of an artifact; `slipway pipeline versions` lists them."),
+    ] = None,
     variables: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A settable variable.")
     ] = None,
