@@ -12,7 +12,7 @@ import tempfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,21 +46,28 @@ class Member:
     content: IO[bytes] | None
 
 
+def _go_on() -> None:
+    """Nobody wants to stop it."""
+
+
 @dataclass
 class _Budget:
     """Counts what comes out of an archive of ``packed`` bytes, and refuses what is too much."""
 
     limits: Limits
     packed: int
+    check: Callable[[], None]
     entries: int = 0
     unpacked: int = 0
 
     def count_entry(self) -> None:
+        self.check()
         self.entries += 1
         if self.entries > self.limits.most_entries:
             raise UnsafeArtifact(f"the archive has more than {self.limits.most_entries:,} entries")
 
     def count_bytes(self, size: int) -> None:
+        self.check()
         self.unpacked += size
         if self.unpacked > self.limits.most_bytes:
             raise UnsafeArtifact(f"the archive holds more than {self.limits.most_bytes:,} bytes")
@@ -73,12 +80,12 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(_SUFFIXES)
 
 
-def unpack(archive: Path, into: Path, limits: Limits | None = None) -> int:
-    """Put the archive's files below ``into``; returns how many. Blocks.
+def unpack(archive: Path, into: Path, limits: Limits | None = None, check: Callable[[], None] = _go_on) -> int:
+    """Put the archive's files below ``into``; returns how many. Blocks; ``check`` may raise, to stop it on the way.
 
     Raises UnsafeArtifact for what is odd, damaged or too much, or would overwrite something; nothing is left then.
     """
-    budget = _Budget(limits or Limits(), packed=max(1, archive.stat().st_size))
+    budget = _Budget(limits or Limits(), packed=max(1, archive.stat().st_size), check=check)
     staging = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=into))
     try:
         count = _unpack_all(archive, _Tree(staging, budget))
@@ -174,7 +181,7 @@ def _zip_members(archive: Path, budget: _Budget) -> Generator[Member]:
 def _tar_members(archive: Path, budget: _Budget) -> Generator[Member]:
     is_packed = archive.name.lower().endswith((".tar.gz", ".tgz"))
     with archive.open("rb") as raw, gzip.GzipFile(fileobj=raw) if is_packed else raw as stream:
-        bounded = _BoundedReader(stream, _Budget(budget.limits, budget.packed))
+        bounded = _BoundedReader(stream, _Budget(budget.limits, budget.packed, budget.check))
         with tarfile.open(fileobj=bounded, mode="r:") as opened:
             while info := opened.next():
                 yield _tar_member(opened, info)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from agent.file_fetch import FetchStores, WantedFile
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
 from agent.masking import Masker
+from agent.part_files import DownloadStopped
 from agent.run_folder import RunFolder, RunLabel
 from agent.run_table import RunTable
 from agent.runner import LogFile
@@ -164,9 +166,13 @@ class ArtifactDownloads:
             await fetchers.fetch(plan)
         if not are_few:
             await asyncio.to_thread(sync_disk, lease.workspace)
-        for alias in request.unpack:
-            if any(item.alias == alias for item in wanted):
-                await asyncio.to_thread(_unpack_all, lease.workspace / alias, log)
+        stop = threading.Event()
+        try:
+            for alias in request.unpack:
+                if any(item.alias == alias for item in wanted):
+                    await asyncio.to_thread(_unpack_all, lease.workspace / alias, log, stop)
+        finally:
+            stop.set()
         size = sum(file.entry.size for file in plan)
         log.line(f"All artifacts are there: {size_of(size)} in {monotonic() - began:.1f} s.")
 
@@ -208,9 +214,13 @@ class ArtifactDownloads:
         ]
 
 
-def _unpack_all(folder: Path, log: FetchLog) -> None:
+def _unpack_all(folder: Path, log: FetchLog, stop: threading.Event) -> None:
+    def check() -> None:
+        if stop.is_set():
+            raise DownloadStopped
+
     for archive in sorted(path for path in folder.rglob("*") if path.is_file() and is_archive(path)):
-        count = unpack(archive, archive.parent)
+        count = unpack(archive, archive.parent, check=check)
         log.line(f"  unpacked {archive.relative_to(folder.parent)}: {_counted(count)}")
 
 

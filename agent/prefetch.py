@@ -13,6 +13,7 @@ from activities.artifact_source import SourceOpener, SourceUnreachable
 from agent.api_client import ApiRefused, ApiUnreachable, ArtifactToFetch
 from agent.fetchers import ContentLocks, SourceOfThread
 from agent.file_fetch import FetchStores, FileFetch, WantedFile
+from agent.masking import Masker
 from domain.refusal import Refusal
 
 _log = structlog.get_logger("slipway.agent")
@@ -88,7 +89,9 @@ class Prefetch:
                 await self._fetch(artifact)
             except (Refusal, SourceUnreachable, OSError) as trouble:
                 self._left_until[digest] = monotonic() + _NOT_AGAIN_FOR_SECONDS
-                _log.info("artifact not fetched ahead", artifact=artifact.alias, trouble=str(trouble))
+                _log.info(
+                    "artifact not fetched ahead", artifact=artifact.alias, trouble=_masked(str(trouble), artifact)
+                )
 
     async def _fetch(self, artifact: ArtifactToFetch) -> None:
         files = self._missing(artifact)
@@ -120,6 +123,12 @@ class Prefetch:
             WantedFile(name=f"{artifact.alias}/{entry.path}", version=manifest.version, entry=entry, open_source=source)
             for entry in missing
         ]
+
+
+def _masked(trouble: Exception, artifact: ArtifactToFetch) -> str:
+    secrets = [artifact.connection.token.get_secret_value()] if artifact.connection else []
+    masker = Masker(secrets)
+    return (masker.feed(str(trouble).encode(errors="replace")) + masker.flush()).decode(errors="replace")
 
 
 class _HalfOfTheTime:

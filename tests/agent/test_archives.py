@@ -16,6 +16,7 @@ import pytest
 
 from activities.artifact_source import UnsafeArtifact
 from agent.archives import Limits, is_archive, unpack
+from agent.part_files import DownloadStopped
 
 Entry = tuple[str, bytes]
 
@@ -278,6 +279,23 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UnsafeArtifact, match="is there already"):
         unpack(tmp_path / "a.tar", tmp_path)
     assert (b"old", False) == ((tmp_path / "ok.txt").read_bytes(), (tmp_path / "b").exists())
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tgz"])
+def test_unpacking_can_be_stopped_on_its_way(name: str, tmp_path: Path) -> None:
+    """Nothing of the archive is left then."""
+    members: list[Entry] = [(f"f{number}", b"x") for number in range(9)]
+    (tmp_path / name).write_bytes(zip_of(*members) if name == "a.zip" else gzip.compress(tar_of(*members)))
+    calls = iter(range(12))
+
+    def check() -> None:
+        if next(calls, None) is None:
+            raise DownloadStopped
+
+    (tmp_path / "into").mkdir()
+    with pytest.raises(DownloadStopped):
+        unpack(tmp_path / name, tmp_path / "into", check=check)
+    assert [] == list((tmp_path / "into").iterdir())
 
 
 def test_archives_are_known_by_their_names() -> None:

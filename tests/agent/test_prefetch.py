@@ -5,7 +5,8 @@ import os
 from collections.abc import Awaitable, Callable
 
 import pytest
-from fakes.download_world import RUN, DownloadWorld
+from fakes.download_world import RUN, TOKEN, DownloadWorld
+from structlog.testing import capture_logs
 
 from activities.artifact_source import SourceDenied
 from agent import prefetch
@@ -72,9 +73,11 @@ async def test_a_job_that_downloads_comes_first(world: DownloadWorld, eventually
 async def test_what_could_not_be_got_is_left_for_a_while(world: DownloadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """The source is not asked every minute for what it refuses."""
     once = ahead(world, offered(world, {"app.tar": CONTENT}))
-    world.source.troubles["web:app.tar"] = [SourceDenied("401 from ci")]
-    await once.once()
-    await once.once()
+    world.source.troubles["web:app.tar"] = [SourceDenied(f"401 from ci for {TOKEN}")]
+    with capture_logs() as lines:
+        await once.once()
+        await once.once()
+    assert ["401 from ci for ***"] == [line["trouble"] for line in lines]
     assert 1 == len(world.source.streams)
     monkeypatch.setattr(prefetch, "monotonic", lambda: 1e12)
     await once.once()
