@@ -89,9 +89,7 @@ class Prefetch:
                 await self._fetch(artifact)
             except (Refusal, SourceUnreachable, OSError) as trouble:
                 self._left_until[digest] = monotonic() + _NOT_AGAIN_FOR_SECONDS
-                _log.info(
-                    "artifact not fetched ahead", artifact=artifact.alias, trouble=_masked(str(trouble), artifact)
-                )
+                _log.info("artifact not fetched ahead", artifact=artifact.alias, trouble=_masked(trouble, artifact))
 
     async def _fetch(self, artifact: ArtifactToFetch) -> None:
         files = self._missing(artifact)
