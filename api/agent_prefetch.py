@@ -12,7 +12,7 @@ from api.views import ArtifactsToFetch, ArtifactToFetch
 from storage import manifests
 from storage.prefetch import wanted_soon
 
-router = APIRouter(tags=["agent work"], responses=documented(401, 403))
+router = APIRouter(tags=["agent work"], responses=documented(401, 403, 422))
 _log = structlog.get_logger("slipway.api")
 
 
