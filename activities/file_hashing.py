@@ -63,7 +63,7 @@ class FileHashing:
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(threads, file.read, source, self._resolved.version)
             except SourceUnreachable:
-                tries = _TRIES if file.came >= _WORTH_NEW_PATIENCE else tries - 1
+                tries = _TRIES if file.can_go_on and file.came >= _WORTH_NEW_PATIENCE else tries - 1
                 if not file.came or not tries:
                     raise
                 await asyncio.sleep(AGAIN_AFTER_SECONDS)
@@ -86,7 +86,7 @@ class _Hash:
 
     def read(self, source: ArtifactSource, version: str) -> FileEntry:
         """Raises SourceUnreachable, also for a body that is too short."""
-        if not self._can_go_on:
+        if not self.can_go_on:
             self._clear()
         start, self.came = self._size, 0
         for piece in source.stream(version, self._offer.locator, start=start):
@@ -107,7 +107,7 @@ class _Hash:
         return FileEntry(path=offer.path, locator=offer.locator, size=self._size, sha256=found)
 
     @property
-    def _can_go_on(self) -> bool:
+    def can_go_on(self) -> bool:
         """Only where the source says what the whole shall be: two pieces might be of different files."""
         return bool(self._offer.sha256 or self._offer.md5)
 

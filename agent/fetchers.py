@@ -16,7 +16,7 @@ _LANES = 2 * _FILES_AT_ONCE  # some of them wait for a second try, or for anothe
 WAITS = (1.0, 2.0, 4.0, 8.0)
 _PROGRESS_SECONDS = 5.0
 _WORTH_NEW_PATIENCE = 1 << 20
-_MOST_TRIES = 100
+_MOST_TRIES = 1000
 _WORTH_A_LINE = 1_000_000
 
 Line = Callable[[str], None]

@@ -133,6 +133,22 @@ async def test_a_cut_goes_on_where_the_whole_can_be_checked(
     assert starts == desk.source.starts
 
 
+@pytest.mark.parametrize(("said", "streams"), [({"md5": md5(CONTENT)}, 9), ({}, 5)], ids=["digest", "no digest"])
+async def test_patience_lasts_while_something_is_gained(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], streams: int
+) -> None:
+    """What begins anew each time gains nothing."""
+    monkeypatch.setattr(file_hashing, "_WORTH_NEW_PATIENCE", 1000)
+    desk.offer("a", CONTENT, **said)
+    desk.source.cuts["a"] = [1000] * 8
+    if said:
+        await desk.pin()
+    else:
+        with pytest.raises(SourceUnreachable):
+            await desk.pin()
+    assert streams == len(desk.source.streams)
+
+
 async def test_pieces_of_different_files_are_read_anew(desk: Desk) -> None:
     """Once, if the source says what the whole shall be."""
     desk.offer("a", CONTENT, md5=md5(CONTENT))
