@@ -89,13 +89,9 @@ class _Hash:
         if not self.can_go_on:
             self._clear()
         start, self.came = self._size, 0
-        for piece in source.stream(version, self._offer.locator, start=start):
-            self._count(len(piece))
-            self.came += len(piece)
-            self._size += len(piece)
-            for digest in self._digests.values():
-                digest.update(piece)
         try:
+            for piece in source.stream(version, self._offer.locator, start=start):
+                self._take(piece)
             self._check()
         except WrongDigest:
             if not start or self._is_anew:
@@ -105,6 +101,13 @@ class _Hash:
             return self.read(source, version)
         offer, found = self._offer, self._digests["SHA-256"].hexdigest()
         return FileEntry(path=offer.path, locator=offer.locator, size=self._size, sha256=found)
+
+    def _take(self, piece: bytes) -> None:
+        self._count(len(piece))
+        self.came += len(piece)
+        self._size += len(piece)
+        for digest in self._digests.values():
+            digest.update(piece)
 
     @property
     def can_go_on(self) -> bool:

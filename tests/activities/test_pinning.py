@@ -159,6 +159,15 @@ async def test_pieces_of_different_files_are_read_anew(desk: Desk) -> None:
     assert [0, 9000, 0] == desk.source.starts
 
 
+async def test_a_file_that_changed_since_its_first_bytes_is_read_anew(desk: Desk) -> None:
+    """Once: the source sees it when it is asked for the rest."""
+    desk.offer("a", CONTENT, md5=md5(CONTENT))
+    desk.source.cuts["a"] = [9000]
+    desk.source.on_cut = lambda: desk.source.troubles.update(a=[WrongDigest("a has changed at its source")])
+    assert 20_000 == (await desk.pin()).size
+    assert [0, 9000, 0] == desk.source.starts
+
+
 async def test_a_source_that_gives_nothing_is_left_to_temporal(desk: Desk) -> None:
     """It waits longer and longer, and says so."""
     desk.offer("a", CONTENT)
