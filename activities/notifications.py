@@ -31,6 +31,7 @@ class LetterKind(StrEnum):
     DEPUTY = "deputy wanted"
     UNREACHABLE = "approver unreachable"
     DECISION = "decision wanted"
+    NO_RELEASE = "no release"
 
 
 class AskApprover(Frozen):
@@ -113,6 +114,21 @@ class TellDecisionWanted(Frozen):
         return f"{LetterKind.DECISION}: {self.run_id.removeprefix(f'{self.deployment}/')}"
 
 
+class TellNoRelease(Frozen):
+    """Tell who answers for a pipeline that something was to start a release of it, and why there is none."""
+
+    event_id: str
+    pipeline: str
+    people: tuple[str, ...]
+    what: str
+    reason: str
+
+    @property
+    def about(self) -> str:
+        """What the mail is kept as being about."""
+        return f"trigger/{self.event_id}"
+
+
 class Letter(Frozen):
     """One mail, ready to send. ``delivery_id`` lets the transport's events be matched to it."""
 
@@ -182,6 +198,8 @@ class Letters(Protocol):
     def approver_unreachable(self, told: TellUnreachable, person: str, delivery_id: str) -> Letter: ...
 
     def decision_wanted(self, told: TellDecisionWanted, person: str, delivery_id: str) -> Letter: ...
+
+    def no_release(self, told: TellNoRelease, person: str, delivery_id: str) -> Letter: ...
 
 
 class ApprovalLinks(Protocol):
@@ -274,6 +292,14 @@ class Notifications:
 
         async with heartbeating():
             await self._mail(told.deployment, told.delivery_kind, told.people, write)
+
+    @activity.defn
+    async def tell_no_release(self, told: TellNoRelease) -> None:
+        async def write(person: str, delivery_id: str) -> Letter:
+            return self._letters.no_release(told, person, delivery_id)
+
+        async with heartbeating():
+            await self._mail(told.about, LetterKind.NO_RELEASE, told.people, write)
 
     async def _mail(self, approval_id: str, kind: str, people: tuple[str, ...], write: _Write) -> None:
         """Mail each; trouble with one keeps no mail from another, and is raised at the end."""

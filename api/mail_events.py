@@ -20,7 +20,7 @@ from storage.tables import DeliveryRow
 router = APIRouter(tags=["mail events"], dependencies=[PUBLIC])
 _SIGNATURE = "X-Twilio-Email-Event-Webhook-Signature"
 _TIMESTAMP = "X-Twilio-Email-Event-Webhook-Timestamp"
-_TELLING = (LetterKind.UNREACHABLE, LetterKind.DECISION)
+_TELLING = (LetterKind.UNREACHABLE, LetterKind.DECISION, LetterKind.NO_RELEASE)
 
 
 class NoMailEvents(NotFound):

@@ -28,13 +28,14 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.notifications import TellNoRelease
 from activities.search_attributes import PIPELINE
 from activities.triggers import Poll
 from api.console_address import release_page
 from domain.approval import Action, Moment, Receipt, Vote
 from domain.approval_actions import Override, Reassignment, Withdrawal
 from domain.frozen import Frozen
-from domain.ids import OF_SCHEDULES, RELEASE_QUEUE, DeploymentId, ReleaseId, deployment_of_run
+from domain.ids import OF_SCHEDULES, RELEASE_QUEUE, DeploymentId, ReleaseId, deployment_of_run, no_release_workflow_id
 from domain.intervention import Decision, DecisionReceipt
 from domain.refusal import Kind, Refusal
 from domain.release import ReleasePlan
@@ -42,6 +43,7 @@ from domain.timetable import TimetableEntry
 from workflows.approval import CastVote, MailBounced, OverrideApproval, Reassign, ReceiptQuery, Withdraw
 from workflows.deployment import DeploymentWorkflow, PlanChange
 from workflows.intervention import DecideIntervention, DecisionQuery
+from workflows.no_release import NoReleaseWorkflow
 from workflows.polling import PollWorkflow, ScheduledRelease, ScheduledReleaseWorkflow
 from workflows.recording import release_details, search_attributes
 from workflows.release import DeployRequest, ReleaseInput, ReleaseWorkflow
@@ -112,6 +114,10 @@ class Orchestrator(Protocol):
 
     async def delete_schedule(self, entry_id: str) -> None:
         """Let it happen no more; that it does not anyway is fine."""
+        ...
+
+    async def tell_no_release(self, told: TellNoRelease) -> None:
+        """Mail it, once."""
         ...
 
     async def schedules(self) -> list[str]:
@@ -232,6 +238,19 @@ class TemporalOrchestrator:
         with suppress(NothingRuns):
             async with _answered_soon():
                 await self._client.get_schedule_handle(entry_id).delete(rpc_timeout=_ANSWER_WITHIN)
+
+    async def tell_no_release(self, told: TellNoRelease) -> None:
+        with suppress(WorkflowAlreadyStartedError):
+            async with _answered_soon():
+                await self._client.start_workflow(
+                    NoReleaseWorkflow.run,
+                    told,
+                    id=no_release_workflow_id(told.event_id),
+                    task_queue=RELEASE_QUEUE,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    search_attributes=TypedSearchAttributes([SearchAttributePair(PIPELINE, told.pipeline)]),
+                    rpc_timeout=_ANSWER_WITHIN,
+                )
 
     async def schedules(self) -> list[str]:
         async with _answered_soon():

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.notifications import TellNoRelease
 from api.people_behind import addresses_behind
 from api.release_start import EventOver, NoSuchPipeline, Order, make_release
 from api.services import Services
@@ -73,11 +74,28 @@ async def make_waiting(services: Services) -> None:
             _log.error("trigger not dealt with", trigger=row.id, pipeline=row.pipeline, error=type(error).__name__)
 
 
+async def tell_failed(services: Services) -> None:
+    """Mail whoever stored the pipeline that something was to start a release, and why there is none. Once each."""
+    async with services.database.reading() as session:
+        rows = await triggers.untold(session)
+        authors = {row.pipeline: await _author(session, row.pipeline) for row in rows}
+    for row in rows:
+        author = authors[row.pipeline]
+        if author is not None:
+            told = TellNoRelease(
+                event_id=row.id, pipeline=row.pipeline, people=(author,), what=_what(row), reason=row.reason
+            )
+            await services.orchestrator.tell_no_release(told)
+        async with services.database.transaction() as session:
+            await triggers.mark_told(session, row.id, services.clock())
+
+
 async def make_waiting_for_ever(services: Services) -> None:
     """Runs beside the application."""
     while True:
         try:
             await make_waiting(services)
+            await tell_failed(services)
         except Exception as error:  # noqa: BLE001  recorded; the next round comes
             _log.warning("sweep failed", error=type(error).__name__)
         await asyncio.sleep(_SWEEP_EVERY_SECONDS)
@@ -108,6 +126,20 @@ async def _fail(services: Services, row: TriggerEventRow, reason: str) -> None:
         )
     if is_first:
         _log.warning("trigger made no release", pipeline=row.pipeline, kind=row.kind, trigger=row.id, reason=reason)
+
+
+async def _author(session: AsyncSession, pipeline: str) -> str | None:
+    """Who stored its newest revision; a service reads no mail."""
+    revision = await pipelines.latest(session, pipeline)
+    return revision.author if revision is not None and "@" in revision.author else None
+
+
+def _what(row: TriggerEventRow) -> str:
+    """In a few words, for a mail."""
+    if row.kind == TriggerKind.SCHEDULE:
+        return f"the schedule {row.via}"
+    version = f"{row.alias} {row.label or row.version}".strip()
+    return f"{row.kind} {row.via}: {version}" if version else f"{row.kind} {row.via}"
 
 
 def _described(row: TriggerEventRow) -> str:

@@ -115,5 +115,10 @@ def poll_id(pipeline: str, alias: str) -> str:
     return f"poll/{pipeline}/{alias}"
 
 
+def no_release_workflow_id(event: str) -> str:
+    """The workflow that tells that nothing came of a trigger event."""
+    return f"no-release/{event}"
+
+
 OF_SCHEDULES = ("schedule/", "poll/")
 RELEASE_QUEUE = "releases"

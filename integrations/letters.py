@@ -8,7 +8,15 @@ from urllib.parse import quote
 import css_inline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellDecisionWanted, TellUnreachable
+from activities.notifications import (
+    AskApprover,
+    IssuedLink,
+    Letter,
+    LetterKind,
+    TellDecisionWanted,
+    TellNoRelease,
+    TellUnreachable,
+)
 from domain.approval_policy import LinkLevel
 from domain.ids import DeploymentId
 from domain.plain_text import one_line, printable
@@ -83,6 +91,22 @@ class HtmlLetters:
             "action": "Open the release",
         }
         return self._letter("deciding", values, person, delivery_id)
+
+    def no_release(self, told: TellNoRelease, person: str, delivery_id: str) -> Letter:
+        """Tells who answers for a pipeline why a release of it did not start itself."""
+        pipeline = one_line(told.pipeline)
+        values = {
+            "subject": f"No release of {pipeline}: {one_line(told.reason)}",
+            "title": f"No release of {pipeline}",
+            "about": "something was to start one, and could not",
+            "because": _sentence(told.reason),
+            "release": pipeline,
+            "pipeline": pipeline,
+            "what": one_line(told.what),
+            "link": f"{self._public_url}/pipelines/{quote(told.pipeline)}/triggers",
+            "action": "Open the triggers",
+        }
+        return self._letter("no_release", values, person, delivery_id)
 
     def _letter(self, template: str, values: Mapping[str, Any], person: str, delivery_id: str) -> Letter:
         values = {**values, "public_url": self._public_url, "subject": _subject(values["subject"])}

@@ -468,6 +468,7 @@ class TriggerEventRow(Table):
     release: Mapped[str | None] = mapped_column(String(100))
     received_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None] = mapped_column(doc="When it was handed on that it failed.")
     __table_args__ = (
         UniqueConstraint("pipeline", "key"),
         Index("ix_trigger_events_by_age", "pipeline", "received_at", "id"),

@@ -60,6 +60,27 @@ async def waiting(session: AsyncSession) -> Sequence[TriggerEventRow]:
     return found.all()
 
 
+async def untold(session: AsyncSession) -> Sequence[TriggerEventRow]:
+    """Those that failed and nobody was told of yet; the first hundred."""
+    found = await session.scalars(
+        select(TriggerEventRow)
+        .where(TriggerEventRow.outcome == TriggerOutcome.FAILED, TriggerEventRow.told_at.is_(None))
+        .order_by(TriggerEventRow.received_at, TriggerEventRow.id)
+        .limit(_MOST_AT_ONCE)
+    )
+    return found.all()
+
+
+async def mark_told(session: AsyncSession, event_id: str, now: datetime) -> None:
+    """Of each event somebody is told once, however often it fails."""
+    await session.execute(
+        update(TriggerEventRow)
+        .where(TriggerEventRow.id == event_id)
+        .values(told_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def decide(
     session: AsyncSession, event_id: str, *, outcome: TriggerOutcome, now: datetime, reason: str = "", release: str = ""
 ) -> bool:

@@ -13,6 +13,7 @@ from activities.triggers import Triggers
 from activities.turns import EnvironmentQueues
 from workflows.deployment import DeploymentWorkflow
 from workflows.environment import EnvironmentWorkflow
+from workflows.no_release import NoReleaseWorkflow
 from workflows.polling import PollWorkflow, ScheduledReleaseWorkflow
 from workflows.release import ReleaseWorkflow
 
@@ -22,6 +23,7 @@ WORKFLOWS: list[type] = [
     EnvironmentWorkflow,
     PollWorkflow,
     ScheduledReleaseWorkflow,
+    NoReleaseWorkflow,
 ]
 
 
@@ -45,6 +47,7 @@ def release_activities(
         notifications.ask_approver,
         notifications.tell_unreachable,
         notifications.tell_decision_wanted,
+        notifications.tell_no_release,
         clock.plan_reminding,
         queues.ask_for_turn,
         queues.still_open,

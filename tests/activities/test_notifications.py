@@ -24,6 +24,7 @@ from activities.notifications import (
     Notifications,
     SenderRefused,
     TellDecisionWanted,
+    TellNoRelease,
     TellUnreachable,
 )
 
@@ -81,6 +82,9 @@ class Letters:
 
     def approver_unreachable(self, told: TellUnreachable, person: str, delivery_id: str) -> Letter:
         return Letter(delivery_id=delivery_id, to=person, subject=LetterKind.UNREACHABLE, text=told.reason, html="")
+
+    def no_release(self, told: TellNoRelease, person: str, delivery_id: str) -> Letter:
+        return Letter(delivery_id=delivery_id, to=person, subject=LetterKind.NO_RELEASE, text=told.reason, html="")
 
     def decision_wanted(self, told: TellDecisionWanted, person: str, delivery_id: str) -> Letter:
         return Letter(delivery_id=delivery_id, to=person, subject=LetterKind.DECISION, text=told.question, html="")
@@ -417,3 +421,12 @@ async def test_only_a_few_mails_are_under_way_at_once(eventually):
     stuck.let_go.set()
     await asking
     assert 4 == stuck.most_at_once
+
+
+async def test_of_a_trigger_that_failed_each_is_told_once(world):
+    """However often the workflow asks; another event is another mail."""
+    told = TellNoRelease(event_id="e1", pipeline="webshop", people=(ANA,), what="jenkins ci", reason="no such variable")
+    notifications = world._notifications()
+    for one in (told, told, told.model_copy(update={"event_id": "e2"})):
+        await ActivityEnvironment().run(notifications.tell_no_release, one)
+    assert [ANA, ANA] == world.first.people

@@ -6,8 +6,9 @@ import httpx2
 import pytest
 from fakes.api_world import PIPELINE, World
 
+from api.orchestrator import TemporalUnavailable
 from api.schedules import Timekeeper
-from api.triggering import make_waiting, take
+from api.triggering import make_waiting, take, tell_failed
 from domain.release import ReleaseRequest
 from domain.role import Role
 from domain.timetable import TimetableEntry
@@ -186,3 +187,34 @@ async def test_a_pipeline_is_saved_though_temporal_is_away(world: World, admin: 
     world.orchestrator.is_reachable = True
     await Timekeeper(world.services).keep()
     assert 2 == len(world.orchestrator.timetable)
+
+
+async def test_who_stored_the_pipeline_is_told_that_there_is_no_release(world: World) -> None:
+    """Once for each event, though it fails again, and though Temporal was away at first; of those made nobody is."""
+    await world.save(WEBSHOP)
+    wrong = EVENT.model_copy(update={"key": "1", "request": ReleaseRequest(variables={"X": "1"})})
+    await take(world.services, [EVENT, wrong])
+    world.orchestrator.is_reachable = False
+    with pytest.raises(TemporalUnavailable):
+        await tell_failed(world.services)
+    world.orchestrator.is_reachable = True
+    for _ in range(2):
+        await tell_failed(world.services)
+        await take(world.services, [wrong])
+    [told] = world.orchestrator.no_releases
+    assert (("adam@example.com",), "poll web: web #142", "variable X may not be set for a release of webshop") == (
+        told.people,
+        told.what,
+        told.reason,
+    )
+
+
+async def test_a_pipeline_that_a_service_stored_has_nobody_to_tell(world: World) -> None:
+    """The page tells, and the log; nothing is tried again and again."""
+    async with world.calling(Role.ADMIN, "service:setup", owner="otto@example.com") as service:
+        await service.post("/pipelines", content=str(WEBSHOP).replace("'", '"').replace("True", "true"))
+    await take(world.services, [EVENT.model_copy(update={"request": ReleaseRequest(variables={"X": "1"})})])
+    await tell_failed(world.services)
+    async with world.services.database.reading() as session:
+        assert [] == list(await triggers.untold(session))
+    assert [] == world.orchestrator.no_releases

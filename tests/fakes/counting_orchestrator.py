@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from activities.notifications import TellNoRelease
 from activities.records import ApprovalFact, Entry
 from api.acting import decide
 from domain.approval import Action, Approval, Moment, Receipt, Vote
@@ -89,6 +90,9 @@ class CountingOrchestrator:
 
     async def put_schedule(self, entry: TimetableEntry) -> None:
         """None is asked for here."""
+
+    async def tell_no_release(self, told: TellNoRelease) -> None:
+        """Nobody is told here."""
 
     async def delete_schedule(self, entry_id: str) -> None:
         """None is asked for here."""

@@ -7,6 +7,7 @@ until ``work_off`` lets a worker at them.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from activities.notifications import TellNoRelease
 from api.acting import decide
 from api.orchestrator import NothingRuns, TemporalUnavailable
 from domain.approval import Action, Approval, Moment, Receipt, ReceiptKind
@@ -40,6 +41,7 @@ class FakeOrchestrator:
         self.interventions: dict[str, Intervention] = {}
         self.timetable: dict[str, TimetableEntry] = {}
         self.told: list[str] = []
+        self.no_releases: list[TellNoRelease] = []
         self.approvals: dict[tuple[DeploymentId, Moment], Approval] = {}
         self._receipts: dict[tuple[DeploymentId, Moment, str, str], Receipt] = {}
         self._unanswered: list[tuple[DeploymentId, Moment, Action]] = []
@@ -118,6 +120,10 @@ class FakeOrchestrator:
         self._reach()
         self.timetable[entry.id] = entry
         self.told.append(entry.id)
+
+    async def tell_no_release(self, told: TellNoRelease) -> None:
+        self._reach()
+        self.no_releases.append(told)
 
     async def delete_schedule(self, entry_id: str) -> None:
         self._reach()

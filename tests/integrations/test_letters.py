@@ -8,7 +8,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from activities.notifications import AskApprover, IssuedLink, Letter, LetterKind, TellDecisionWanted, TellUnreachable
+from activities.notifications import (
+    AskApprover,
+    IssuedLink,
+    Letter,
+    LetterKind,
+    TellDecisionWanted,
+    TellNoRelease,
+    TellUnreachable,
+)
 from domain.approval_policy import LinkLevel
 from domain.change_outline import Outline, OutlinedArtifact
 from integrations.letters import HtmlLetters
@@ -72,6 +80,15 @@ HOSTILE = (
 )
 
 
+NO_RELEASE = TellNoRelease(
+    event_id="e1",
+    pipeline="webshop",
+    people=("rita@example.com",),
+    what="jenkins ci: web #142",
+    reason="variable X may not be set for a release of webshop",
+)
+
+
 class Elements(HTMLParser):
     """Every start tag with its attributes, and the text."""
 
@@ -105,6 +122,10 @@ def tell(person: str = "rita@example.com", **changes: object) -> Letter:
 
 def tell_decision(person: str = "rita@example.com", **changes: object) -> Letter:
     return LETTERS.decision_wanted(WANTED.model_copy(update=changes), person, "d-1")
+
+
+def tell_no_release(person: str = "rita@example.com", **changes: object) -> Letter:
+    return LETTERS.no_release(NO_RELEASE.model_copy(update=changes), person, "d-1")
 
 
 def says(letter: Letter, fact: str) -> bool:
@@ -278,6 +299,21 @@ def test_requesters_read_what_a_job_asks_and_until_when():
     assert page in letter.text.splitlines()
 
 
+def test_who_answers_for_a_pipeline_reads_why_no_release_started_itself():
+    """And what was to start it, with the page that shows the rest."""
+    letter = tell_no_release()
+    assert "No release of webshop: variable X may not be set for a release of webshop" == letter.subject
+    for fact in (
+        "jenkins ci: web #142",
+        "Variable X may not be set for a release of webshop.",
+        "make the release by hand",
+    ):
+        assert says(letter, fact)
+    page = "https://slipway.example.com/pipelines/webshop/triggers"
+    assert [page, page] == Elements(letter.html).links
+    assert page in letter.text.splitlines()
+
+
 ASKED = [
     "release_name",
     "pipeline",
@@ -313,6 +349,13 @@ def test_hostile_words_stay_words_to_requesters(field, hostile):
 def test_hostile_words_stay_words_where_a_decision_is_wanted(field, hostile):
     """What a step is called, and says of itself, most of all."""
     stays_words(tell_decision, field, hostile)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("field", ["what", "reason", "person"])
+def test_hostile_words_stay_words_where_there_is_no_release(field, hostile):
+    """What another server called its build, most of all."""
+    stays_words(tell_no_release, field, hostile)
 
 
 def stays_words(writing: Callable[..., Letter], field: str, hostile: object, **values: object) -> None:

@@ -14,12 +14,14 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities import search_attributes
+from activities.notifications import TellNoRelease
 from activities.triggers import Firing, Poll
 from api.orchestrator import TemporalOrchestrator
 from domain.cron import what_is_wrong
 from domain.ids import RELEASE_QUEUE
 from domain.timetable import TimetableEntry
 from workers.sandbox import shared
+from workflows.no_release import NoReleaseWorkflow
 from workflows.polling import PollWorkflow, ScheduledReleaseWorkflow
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -33,6 +35,7 @@ class Noted:
     def __init__(self) -> None:
         self.firings: list[Firing] = []
         self.polls: list[Poll] = []
+        self.mails: list[TellNoRelease] = []
         self.lets_go = asyncio.Event()
         self.lets_go.set()
 
@@ -40,6 +43,10 @@ class Noted:
     async def note_firing(self, firing: Firing) -> str:
         self.firings.append(firing)
         return "waiting"
+
+    @activity.defn
+    async def tell_no_release(self, told: TellNoRelease) -> None:
+        self.mails.append(told)
 
     @activity.defn
     async def look_for_versions(self, poll: Poll) -> str:
@@ -65,8 +72,8 @@ async def noted(environment: WorkflowEnvironment) -> AsyncIterator[Noted]:
     async with Worker(
         environment.client,
         task_queue=RELEASE_QUEUE,
-        workflows=[PollWorkflow, ScheduledReleaseWorkflow],
-        activities=[made.note_firing, made.look_for_versions],
+        workflows=[PollWorkflow, ScheduledReleaseWorkflow, NoReleaseWorkflow],
+        activities=[made.note_firing, made.look_for_versions, made.tell_no_release],
         workflow_runner=shared(),
     ):
         yield made
@@ -212,3 +219,14 @@ async def test_temporal_takes_what_is_said_to_be_right(orchestrator: TemporalOrc
     assert "" == what_is_wrong(cron)
     await orchestrator.put_schedule(daily(cron))
     assert await orchestrator.next_runs("schedule/webshop/0")
+
+
+async def test_that_there_is_no_release_is_mailed_once(
+    orchestrator: TemporalOrchestrator, environment: WorkflowEnvironment, noted: Noted
+) -> None:
+    """However often it is handed on."""
+    told = TellNoRelease(event_id="e1", pipeline="webshop", people=("ana@example.com",), what="poll", reason="why")
+    await orchestrator.tell_no_release(told)
+    await environment.client.get_workflow_handle("no-release/e1").result()
+    await orchestrator.tell_no_release(told)
+    assert [told] == noted.mails

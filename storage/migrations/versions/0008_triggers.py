@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("release", sa.String(100), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_trigger_events")),
         sa.UniqueConstraint("pipeline", "key", name=op.f("uq_trigger_events_pipeline")),
     )
