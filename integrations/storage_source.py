@@ -147,7 +147,7 @@ class StorageArtifacts:
 
     def _is_left(self, key: str, start: int, what: str) -> bool:
         """No store gives the part behind the end."""
-        size = obstore.head(self._store, key)["size"]
+        size: int = obstore.head(self._store, key)["size"]
         if size < start:
             raise _changed(what)
         return size > start
