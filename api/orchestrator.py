@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from temporalio.client import (
@@ -17,6 +19,7 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleState,
     ScheduleUpdate,
+    ScheduleUpdateInput,
     WorkflowQueryFailedError,
 )
 from temporalio.common import (
@@ -54,6 +57,7 @@ _RECEIPT_WITHIN = timedelta(seconds=2)
 _MISSED_TIME_COUNTS_FOR = timedelta(hours=1)
 _MISSED_POLL_COUNTS_FOR = timedelta(seconds=30)
 _NEXT_RUNS = 5
+_PAUSED_BY_US = "its pipeline is paused"
 # A lazy client that cannot connect says so with a plain RuntimeError.
 _AWAY = (RPCError, TimeoutError, RuntimeError)
 
@@ -232,7 +236,7 @@ class TemporalOrchestrator:
                 )
             except ScheduleAlreadyRunningError:
                 handle = self._client.get_schedule_handle(entry.id)
-                await handle.update(lambda _: ScheduleUpdate(schedule=schedule), rpc_timeout=_ANSWER_WITHIN)
+                await handle.update(partial(_changed, schedule), rpc_timeout=_ANSWER_WITHIN)
 
     async def delete_schedule(self, entry_id: str) -> None:
         with suppress(NothingRuns):
@@ -296,7 +300,7 @@ def _signal(moment: Moment, action: Action) -> tuple[str, Frozen]:
 def _schedule(entry: TimetableEntry) -> Schedule:
     """What Temporal is to do, and when. What it missed while it was away is done if it is not much too late."""
     name = SearchAttributePair(PIPELINE, entry.pipeline)
-    note = "its pipeline is paused" if entry.is_paused else ""
+    note = _PAUSED_BY_US if entry.is_paused else None
     if entry.every is not None:
         return Schedule(
             action=ScheduleActionStartWorkflow(
@@ -324,6 +328,14 @@ def _schedule(entry: TimetableEntry) -> Schedule:
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_MISSED_TIME_COUNTS_FOR),
         state=ScheduleState(paused=entry.is_paused, note=note),
     )
+
+
+def _changed(schedule: Schedule, found: ScheduleUpdateInput) -> ScheduleUpdate:
+    """What somebody paused in Temporal itself stays paused, until they go on with it there."""
+    before = found.description.schedule.state
+    if before.paused and before.note != _PAUSED_BY_US:
+        schedule = replace(schedule, state=before)
+    return ScheduleUpdate(schedule=schedule)
 
 
 @asynccontextmanager

@@ -183,11 +183,15 @@ def why_not(artifact: Artifact, new: NewVersion) -> str:
 
 
 def wanted_of(artifact: Artifact) -> LatestOf:
-    """What to ask the source for, so that it leaves out what the trigger would refuse anyway."""
+    """What to ask the source for, so that it leaves out what the trigger would refuse anyway.
+
+    Jenkins is asked for a branch only where the artifact's version names one: to it, that is another job.
+    """
     rule = artifact.version if isinstance(artifact.version, LatestOf) else LatestOf()
     trigger = artifact.trigger or Trigger()
     named = _branches(artifact, trigger)
-    branch = named[0] if len(named) == 1 and "*" not in named[0] else None
+    is_one = len(named) == 1 and "*" not in named[0]
+    branch = named[0] if is_one and not (trigger.branches and isinstance(artifact.source, JenkinsSource)) else None
     return LatestOf(branch=branch, tags=tuple(dict.fromkeys((*rule.tags, *trigger.tags))), stable=rule.stable)
 
 

@@ -186,7 +186,13 @@ def test_a_source_is_asked_for_what_the_trigger_takes() -> None:
     one = artifact(**azure, trigger={"branches": ["main"], "tags": ["b"]}, version={"tags": ["a"], "stable": True})
     assert LatestOf(branch="main", tags=("a", "b"), stable=True) == wanted_of(one)
     assert LatestOf() == wanted_of(artifact(trigger={"branches": ["main", "release/*"]}))
-    assert LatestOf() == wanted_of(artifact(trigger={"branches": ["release/*"]}))
+    assert LatestOf() == wanted_of(artifact(**azure, trigger={"branches": ["release/*"]}))
+
+
+def test_jenkins_is_asked_for_a_branch_only_where_the_version_names_one() -> None:
+    """A branch of it is another job, which a job that is no multibranch one does not have."""
+    assert LatestOf() == wanted_of(artifact(trigger={"branches": ["main"]}))
+    assert LatestOf(branch="main") == wanted_of(artifact(version={"branch": "main"}))
 
 
 def offers(*versions: int) -> list[VersionOffer]:

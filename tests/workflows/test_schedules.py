@@ -176,6 +176,20 @@ def _local(runs: list[datetime]) -> set[tuple[int, int]]:
     return {(run.astimezone(BERLIN).hour, run.minute) for run in runs}
 
 
+async def test_what_an_operator_paused_in_temporal_stays_paused(
+    orchestrator: TemporalOrchestrator, environment: WorkflowEnvironment
+) -> None:
+    """Told anew, or told of another time; until the operator goes on with it."""
+    handle = environment.client.get_schedule_handle("schedule/webshop/0")
+    await orchestrator.put_schedule(daily("0 6 * * *"))
+    await handle.pause(note="we move the server")
+    await orchestrator.put_schedule(daily("30 7 * * *"))
+    found = (await handle.describe()).schedule.state
+    await handle.unpause()
+    assert (True, "we move the server") == (found.paused, found.note)
+    assert {(7, 30)} == _local(await orchestrator.next_runs("schedule/webshop/0"))
+
+
 async def test_all_that_happens_by_itself_is_listed(
     orchestrator: TemporalOrchestrator, environment: WorkflowEnvironment
 ) -> None:
