@@ -4,16 +4,13 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from concurrent.futures import Executor
 
 from activities.agent_job import StepOutcome
-from activities.artifact_source import SourceUnreachable
 from activities.jenkins_builds import (
     Build,
     BuildRefused,
     BuildServer,
-    JobToBuild,
     LogTaken,
     NothingSent,
     PerhapsStarted,
@@ -21,13 +18,14 @@ from activities.jenkins_builds import (
     Trace,
 )
 from agent.build_memory import BuildLog, BuildMemory
+from agent.build_parameters import to_be_given
 from agent.build_stop import StopAsked, StopWatch
+from agent.patient_server import Patience, PatientServer
 from domain.frozen import Frozen
 from domain.jenkins_parameters import RUN_PARAMETER
 from domain.outputs import Issue, IssueKind, SetValue, StepResult, Told
 from domain.refusal import Refusal
 
-T = TypeVar("T")
 _QUIET_LOOKS = 8
 _FINE = {"SUCCESS"}
 _IN_WORDS = {
@@ -36,17 +34,6 @@ _IN_WORDS = {
     "ABORTED": "was aborted in Jenkins",
     "NOT_BUILT": "was not built",
 }
-
-
-@dataclass(frozen=True)
-class Patience:
-    """In seconds: between two looks, for a build that may have begun, with a Jenkins that refuses, for the end."""
-
-    first_look: float = 0.5
-    longest_look: float = 5.0
-    search: float = 15.0
-    refusal: float = 60.0
-    stop: float = 30.0
 
 
 class Ending(Frozen):
@@ -69,20 +56,28 @@ class _Ended(Exception):  # noqa: N818  reads as what happened
 class BuildRun:
     """Takes up where an agent before it left off."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it works with; all named
         self,
         *,
         memory: BuildMemory,
         log: BuildLog,
         open_server: Callable[[], BuildServer],
+        threads: Executor,
         parameters: Mapping[str, str],
         stop: StopWatch,
         patience: Patience,
     ) -> None:
         self._memory = memory
         self._log = log
-        self._open_server = open_server
-        self._server: BuildServer | None = None
+        self._ci = PatientServer(
+            name=memory.now.request.job.server,
+            open_server=open_server,
+            threads=threads,
+            log=log,
+            stop=stop,
+            patience=patience,
+            forgives=lambda: memory.now.asked,
+        )
         self._parameters = parameters
         self._stop = stop
         self._patience = patience
@@ -120,62 +115,41 @@ class BuildRun:
             await self._ask()
 
     async def _ask(self) -> None:
-        job = await self._patiently(lambda server: server.job(self._job.job))
-        parameters = self._checked(job)
+        job = await self._ci.ask(lambda server: server.job(self._job.job))
+        parameters = to_be_given(self._job, job, self._parameters, self._memory.now.mark)
         traces = await self._until_no_equal_one_waits(parameters or {})
         self._memory.note(
             asked=True,
             is_marked=RUN_PARAMETER in (parameters or {}),
-            next_build=job.next_build,
+            next_build=max([job.next_build, *(trace.number + 1 for trace in traces if trace.number is not None)]),
             queued_before=tuple(trace.queue_id for trace in traces if trace.number is None),
         )
         self._log.line(f"Asking {self._job.server} for a build of {self._job.job}")
         try:
-            # Not to be given up half-way: its answer says which build is ours.
-            queue_id = await asyncio.to_thread(self._opened().start, self._job.job, parameters)
+            # Its answer says which build is ours.
+            queue_id = await self._ci.ask_to_the_end(lambda server: server.start(self._job.job, parameters))
         except BuildRefused as refused:
             raise _Ended(_failed(str(refused))) from refused
         except NothingSent as trouble:
             self._memory.note(asked=False)
             self._log.line(f"{trouble}. Trying again.")
-            await self._pause(self._patience.longest_look)
+            await self._ci.pause(self._patience.longest_look)
         except PerhapsStarted as trouble:
             self._answered = str(trouble) if trouble.is_answer else ""
             self._log.line(f"{trouble}. Looking whether there is a build.")
         else:
             self._memory.note(queue_id=queue_id)
 
-    def _checked(self, job: JobToBuild) -> dict[str, str] | None:
-        """What to give the build; None where the job takes nothing. What Jenkins does not know it would drop unsaid."""
-        name, given = self._job.job, self._parameters
-        if not job.is_buildable:
-            raise _Ended(_failed(f"the job {name} is disabled at {self._job.server}, or cannot be built; enable it"))
-        if job.parameters is None:
-            if given:
-                text = f"the job {name} takes no parameters, but this step gives it {', '.join(given)}"
-                raise _Ended(_failed(text))
-            return None
-        declared = {one.name: one.choices for one in job.parameters}
-        if unknown := [parameter for parameter in given if parameter not in declared]:
-            known = ", ".join(declared)
-            raise _Ended(_failed(f"the job {name} has no parameter {', '.join(unknown)}; it has {known}"))
-        for parameter, value in given.items():
-            if declared[parameter] and value not in declared[parameter]:
-                text = f"the parameter {parameter} of the job {name} must be one of {', '.join(declared[parameter])}"
-                raise _Ended(_failed(text))
-        mark = {RUN_PARAMETER: self._memory.now.mark} if RUN_PARAMETER in declared else {}
-        return {**given, **mark}
-
     async def _until_no_equal_one_waits(self, parameters: Mapping[str, str]) -> tuple[Trace, ...]:
         """Jenkins makes one build of equal ones that wait, and ours would be another's as well."""
         while True:
-            traces = await self._patiently(lambda server: server.traces(self._job.job))
+            traces = await self._ci.ask(lambda server: server.traces(self._job.job))
             if RUN_PARAMETER in parameters or not any(
                 trace.number is None and self._is_equal(trace) for trace in traces
             ):
                 return traces
             self._wait_for("an equal build is in the queue, and Jenkins would make one of both")
-            await self._pause(self._patience.longest_look)
+            await self._ci.pause(self._patience.longest_look)
 
     def _is_equal(self, trace: Trace) -> bool:
         return all(trace.parameters.get(name, value) == value for name, value in self._parameters.items())
@@ -184,7 +158,7 @@ class BuildRun:
         """Our request may have arrived: find what came of it, or see for a while that nothing did."""
         give_up_at: float | None = None
         while True:
-            traces = await self._patiently(lambda server: server.traces(self._job.job))
+            traces = await self._ci.ask(lambda server: server.traces(self._job.job))
             if found := self._ours(traces):
                 self._memory.note(queue_id=found.queue_id, number=found.number)
                 self._log.line(f"Found {_where(found)}, which is ours.")
@@ -192,7 +166,7 @@ class BuildRun:
             give_up_at = give_up_at or time.monotonic() + self._patience.search
             if time.monotonic() >= give_up_at:
                 break
-            await self._pause(self._patience.first_look)
+            await self._ci.pause(self._patience.first_look)
         if self._answered:
             raise _Ended(_failed(self._answered))
         self._memory.note(asked=False)
@@ -213,7 +187,7 @@ class BuildRun:
         return None
 
     async def _leave_queue(self, queue_id: int) -> None:
-        item = await self._patiently(lambda server: server.item(queue_id))
+        item = await self._ci.ask(lambda server: server.item(queue_id))
         if item is None:
             await self._find_forgotten(queue_id)
             return
@@ -225,20 +199,20 @@ class BuildRun:
             return
         if item.why:
             self._wait_for(item.why)
-        await self._pause(self._patience.first_look)
+        await self._ci.pause(self._patience.first_look)
 
     async def _find_forgotten(self, queue_id: int) -> None:
         """Jenkins forgets what has left the queue some minutes ago, but a build knows where it came from."""
         give_up_at = time.monotonic() + self._patience.search
         while True:
-            traces = await self._patiently(lambda server: server.traces(self._job.job))
+            traces = await self._ci.ask(lambda server: server.traces(self._job.job))
             for trace in traces:
                 if trace.queue_id == queue_id and trace.number is not None:
                     self._memory.note(number=trace.number)
                     return
             if time.monotonic() >= give_up_at:
                 raise _Ended(self._unknown(f"{self._job.server} knows no more of its queue item {queue_id}"))
-            await self._pause(self._patience.longest_look)
+            await self._ci.pause(self._patience.longest_look)
 
     def _notice_shared(self, item: QueueItem) -> None:
         if item.asked_times > 1 and not self._is_shared:
@@ -256,21 +230,21 @@ class BuildRun:
 
     async def _followed(self, number: int) -> Ending:
         if not self._log.offset:
-            build = await self._patiently(lambda server: server.build(self._job.job, number))
+            build = await self._ci.ask(lambda server: server.build(self._job.job, number))
             self._log.line(f"Build {number}: {build.url}")
         look, quiet = self._patience.first_look, 0
         while True:
             before = self._log.offset
-            taken = await self._patiently(lambda server: self._read(server, number))
+            taken = await self._ci.ask(lambda server: self._read(server, number))
             quiet = 0 if taken.offset != before else quiet + 1
             if taken.is_complete or quiet >= _QUIET_LOOKS:
-                build = await self._patiently(lambda server: server.build(self._job.job, number))
+                build = await self._ci.ask(lambda server: server.build(self._job.job, number))
                 if not build.is_building and build.result:
-                    await self._patiently(lambda server: self._read(server, number))
+                    await self._ci.ask(lambda server: self._read(server, number))
                     return self._ending(number, build)
                 quiet = 0
             look = min(look * 1.5, self._patience.longest_look) if quiet else self._patience.first_look
-            await self._pause(look)
+            await self._ci.pause(look)
 
     def _read(self, server: BuildServer, number: int) -> LogTaken:
         reader = self._log.reader()
@@ -306,8 +280,7 @@ class BuildRun:
                 async with asyncio.timeout(self._patience.stop):
                     return await self._brought_to_an_end() or ended
         except TimeoutError:
-            self._log.send_readers_away()
-            self._server = None
+            self._ci.give_up()
             return self._unknown(f"{asked.reason or 'canceled'}, but the build was not seen to end")
         except _Ended as ending:
             return ending.ending
@@ -326,15 +299,15 @@ class BuildRun:
         if number is None:
             return None
         at = number
-        await self._patiently(lambda server: server.stop(self._job.job, at))
+        await self._ci.ask(lambda server: server.stop(self._job.job, at))
         ending = await self._followed(at)
         return ending if ending.exit_code == 0 else None
 
     async def _out_of_queue(self, queue_id: int) -> int | None:
         """The build that it became before it could be taken out; None if it never will be one."""
-        await self._patiently(lambda server: server.cancel(queue_id))
+        await self._ci.ask(lambda server: server.cancel(queue_id))
         while True:
-            item = await self._patiently(lambda server: server.item(queue_id))
+            item = await self._ci.ask(lambda server: server.item(queue_id))
             if item is None:
                 await self._find_forgotten(queue_id)
                 return self._memory.now.number
@@ -343,54 +316,13 @@ class BuildRun:
                 return item.build
             if item.is_cancelled:
                 return None
-            await self._pause(self._patience.first_look)
+            await self._ci.pause(self._patience.first_look)
 
     def _unknown(self, why: str) -> Ending:
         now = self._memory.now
         of = f" of build {now.number} of {self._job.job}" if now.number is not None else ""
         self._log.line(f"The outcome{of} is unknown: {why}.")
         return Ending(outcome=StepOutcome.UNKNOWN, reason=f"the outcome{of} is unknown: {why}")
-
-    async def _patiently(self, call: Callable[[BuildServer], T]) -> T:
-        """Wait until Jenkins answers; once it was asked for a build, a while also for it to let us in again."""
-        away_since, refused_since, look = 0.0, 0.0, self._patience.first_look
-        while True:
-            try:
-                result = await self._asked(call)
-            except (SourceUnreachable, Refusal) as trouble:
-                if not isinstance(trouble, SourceUnreachable):
-                    refused_since = refused_since or time.monotonic()
-                    waited = time.monotonic() - refused_since
-                    if not self._memory.now.asked or waited >= self._patience.refusal:
-                        raise
-                if not away_since:
-                    away_since = time.monotonic()
-                    self._log.line(f"{trouble}. Waiting for it.")
-                await self._pause(look)
-                look = min(look * 1.5, self._patience.longest_look)
-            else:
-                if away_since:
-                    self._log.line(f"{self._job.server} answers again, after {time.monotonic() - away_since:.0f} s.")
-                return result
-
-    async def _asked(self, call: Callable[[BuildServer], T]) -> T:
-        """In a thread; when a stop is asked, nobody waits for it any more."""
-        calling = asyncio.create_task(asyncio.to_thread(call, self._opened()))
-        try:
-            await self._stop.unless(calling)
-        except BaseException:
-            self._log.send_readers_away()
-            self._server = None
-            calling.add_done_callback(_forget)
-            raise
-        return calling.result()
-
-    async def _pause(self, seconds: float) -> None:
-        await self._stop.unless(asyncio.create_task(asyncio.sleep(seconds)))
-
-    def _opened(self) -> BuildServer:
-        self._server = self._server or self._open_server()
-        return self._server
 
 
 def _failed(reason: str) -> Ending:
@@ -399,9 +331,3 @@ def _failed(reason: str) -> Ending:
 
 def _where(trace: Trace) -> str:
     return f"build {trace.number}" if trace.number is not None else f"queue item {trace.queue_id}"
-
-
-def _forget(calling: "asyncio.Future[Any]") -> None:
-    """Nobody wants to know any more how it ended."""
-    if not calling.cancelled():
-        calling.exception()

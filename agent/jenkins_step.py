@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -13,10 +14,11 @@ from activities.agent_job import CancelStep, RunJenkinsJob, StepEnd, StepOutcome
 from activities.jenkins_builds import BuildServerOpener
 from agent.api_client import ApiRefused, ApiUnreachable, GivenSecrets
 from agent.build_memory import BuildLog, BuildMemory, Remembered
-from agent.build_run import BuildRun, Ending, Patience
+from agent.build_run import BuildRun, Ending
 from agent.build_stop import StopAsked, StopWatch
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
+from agent.patient_server import Patience
 from agent.run_folder import RunFolder, RunLabel
 from agent.run_table import RunTable
 from agent.state_folder import StateFolder
@@ -28,6 +30,7 @@ from domain.refusal import Refusal
 _log = structlog.get_logger("slipway.agent")
 _ASK_AGAIN_SECONDS = 1.0
 _LOGS_ARE_SENT_WITHIN = 10.0
+_CALLS_AT_ONCE = 64
 _PATIENCE = Patience()
 
 
@@ -58,6 +61,8 @@ class JenkinsSteps:
         self._open_builds = open_builds
         self._log_limit = log_limit
         self._patience = patience
+        # Of their own: a Jenkins that hangs must not keep logs of other steps from being sent.
+        self._threads = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="jenkins")
         self._under_way = RunTable()
         self._stops: dict[str, tuple[str, StopWatch]] = {}
 
@@ -170,6 +175,7 @@ class JenkinsSteps:
             memory=memory,
             log=log,
             open_server=open_server,
+            threads=self._threads,
             parameters=parameters,
             stop=stop,
             patience=self._patience,

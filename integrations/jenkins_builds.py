@@ -59,8 +59,10 @@ class _Property(Frozen):
 
 
 class _Job(Frozen):
-    buildable: bool
-    next_build: int = Field(alias="nextBuildNumber")
+    """Of a folder neither is told."""
+
+    buildable: bool = False
+    next_build: int = Field(alias="nextBuildNumber", default=1)
     properties: tuple[_Property | None, ...] = Field(alias="property", default=())
 
 

@@ -14,10 +14,10 @@ from fakes.building_jenkins import JOB, MARKED, TOKEN, BuildingJenkins, building
 
 from activities.agent_job import CancelStep, HoldRequest, LeaseGone, RunJenkinsJob, StepEnd, StepOutcome
 from agent.api_client import AgentApi
-from agent.build_run import Patience
 from agent.jenkins_step import JenkinsSteps
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
+from agent.patient_server import Patience
 from agent.process_tree import since_boot
 from agent.run_folder import RunFolder, RunLabel
 from agent.state_folder import StateFolder

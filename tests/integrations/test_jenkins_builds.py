@@ -34,12 +34,13 @@ def written(pieces: list[bytes]) -> str:
 
 
 def test_a_job_says_what_it_takes(ci: BuildingJenkins) -> None:
-    """Its parameters with their choices; None where there are none."""
+    """Its parameters with their choices; None where there are none. A folder cannot be built."""
     ci.work(VERSION, ParameterOfJob("TARGET", ParameterKind.CHOICE, choices=("dev", "prod")))
     ci.work(job="plain")
     found = ci.opened().job(JOB)
     assert (Parameter(name="VERSION"), Parameter(name="TARGET", choices=("dev", "prod"))) == found.parameters
     assert (True, 1, None) == (found.is_buildable, found.next_build, ci.opened().job("plain").parameters)
+    assert not ci.opened().job("team").is_buildable
 
 
 def test_a_build_is_followed_from_the_queue_to_its_end(ci: BuildingJenkins) -> None:
