@@ -46,7 +46,6 @@ from local.azure_state import ArtifactKind, AzureState, BuildRun, PublishedArtif
 from local.jenkins_state import Build, JenkinsState
 
 _AT_ONCE = 8
-_open_here = partial(open_source, allowed=AllowedHosts.parsed("127.0.0.1, localhost"))
 _LOOK_SECONDS = 0.002
 _KILL = "agent killed"
 _FAULTS = [*SPOILING, RANGES_IGNORED, BUSY, _KILL]
@@ -167,7 +166,7 @@ class _Agent:
             leases=leases,
             lists=self.lists,
             shipper=cast("LogShipper", _NoShipper()),
-            open_source=_open_here,
+            open_source=_OPEN,
             stores=FetchStores(PartFiles(self.state.parts), self.cache),
             waits=(0.01,) * 5,
         )
@@ -239,7 +238,7 @@ async def _each(world: _World, downloads: int, download: Callable[[_Wanted], Awa
 def _pinned(wanted: _Wanted, answers: SpoiledAnswers) -> Manifest:
     """As it was pinned when all was well."""
     spoiler = answers.spoilers.pop(wanted.name)
-    resolved = _open_here(wanted.source, wanted.connection).resolve(wanted.version)
+    resolved = _OPEN(wanted.source, wanted.connection).resolve(wanted.version)
     answers.spoilers[wanted.name] = spoiler
     [offer] = resolved.files
     digest = hashlib.sha256(wanted.content).hexdigest()
