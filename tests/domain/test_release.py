@@ -239,7 +239,7 @@ def test_the_digest_changes_with_anything_that_is_deployed(plan: ReleasePlan, da
     """Pipeline, artifacts, variables, groups, and the release itself."""
     first = plan.pipeline.stages[0]
     step = first.jobs[0].steps[0]
-    job = first.jobs[0].model_copy(update={"steps": (step.model_copy(update={"run": step.run + "!"}),)})
+    job = first.jobs[0].model_copy(update={"steps": (step.model_copy(update={"run": f"{step.run}!"}),)})
     stages = (first.model_copy(update={"jobs": (job,)}), *plan.pipeline.stages[1:])
     reworded = {**plan.pipeline.variables, "X-1": PlainVariable(value="new")}
     change = data.draw(
