@@ -151,11 +151,12 @@ class Fetchers:
         told: dict[FileFetch, int] = {}
         while True:
             await asyncio.sleep(_PROGRESS_SECONDS)
-            now = {fetch: fetch.size for fetch in self._under_way}
-            for fetch, size in now.items():
-                if fetch in told:
-                    whole, speed = fetch.wanted.entry.size, max(0, size - told[fetch]) / _PROGRESS_SECONDS
-                    percent = 100 * size // max(1, whole)
+            now = {fetch: fetch.came for fetch in self._under_way if fetch.began}
+            for fetch, came in now.items():
+                took = min(monotonic() - fetch.began, _PROGRESS_SECONDS)
+                if took > _PROGRESS_SECONDS / 2:
+                    whole, speed = fetch.wanted.entry.size, (came - told.get(fetch, 0)) / took
+                    percent = 100 * fetch.size // max(1, whole)
                     self._line(f"  {fetch.wanted.name}: {percent} % of {size_of(whole)}, {speed / 1e6:.1f} MB/s")
             told = now
 

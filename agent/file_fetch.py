@@ -58,7 +58,8 @@ class FileFetch:
     """The tries at one file, one after another, each in a thread; what has come stays from try to try.
 
     ``stop`` may be called from anywhere: nothing is written to the file's place afterwards, even by a thread that
-    waits for its server.
+    waits for its server. ``came`` counts the bytes of all tries. ``tell`` gets news in words, ``pace`` the size of each
+    piece, both from the thread. ``is_synced``: the file survives a loss of power from the moment it is there.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class FileFetch:
         self.wanted = wanted
         self.was_cached = False
         self.began = 0.0
+        self.came = 0
         self._stores = stores
         self._tell = tell
         self._pace = pace
@@ -120,6 +122,8 @@ class FileFetch:
             part.catch_up()
             if part.size > self.wanted.entry.size:
                 part.clear()
+            if part.size:
+                self._tell(f"goes on with the {part.size:,} bytes that are here")
         return self._part
 
     def _complete(self, part: PartFile) -> PartFile:
@@ -148,6 +152,7 @@ class FileFetch:
             if part.size + len(piece) > entry.size:
                 raise WrongDigest(f"{entry.path}: expected {entry.size} bytes, got more")
             part.write(piece)
+            self.came += len(piece)
             unlooked += len(piece)
             if unlooked >= _ROOM_IS_LOOKED_AT_EVERY:
                 self._look_for_room(entry.size - part.size)

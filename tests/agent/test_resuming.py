@@ -46,6 +46,7 @@ async def test_a_new_agent_goes_on_from_what_the_killed_one_had(world: DownloadW
     end = await world.run()
     assert (0, {"web/app.tar": CONTENT}) == (end.exit_code, world.found())
     assert [20_000] == world.source.starts
+    assert "  web/app.tar: goes on with the 20,000 bytes that are here\n" in world.log()
     assert [] == list(world.state.parts.iterdir())
 
 
