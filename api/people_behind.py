@@ -4,6 +4,7 @@ Whoever made a change must not approve its release where the pipeline says so. T
 fits two people counts for both of them.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 
@@ -15,6 +16,7 @@ from domain.release import groups_named
 from storage import groups, people
 
 _MOST_NAMES = 100
+_WORD = re.compile(r"[^\W_]+")
 
 
 async def addresses_behind(session: AsyncSession, pipeline: Pipeline, names: Iterable[str]) -> tuple[str, ...]:
@@ -49,15 +51,18 @@ def _told(name: str) -> Iterator[str]:
 
 
 def _spellings(name: str) -> Iterator[str]:
-    """What stands behind the domain of a Windows user; the name beside an address is a name as well."""
-    shown, address = parseaddr(name)
-    for one in (name.rpartition("\\")[2], shown, "" if "@" in name else address):
-        if one.strip():
-            yield spelled(one)
+    """The name beside an address; of a Windows user what stands behind the domain."""
+    yield from _words(parseaddr(name)[0] if "@" in name else name.rpartition("\\")[2])
 
 
 def _names_of(person: Person) -> Iterator[str]:
-    if person.name:
-        yield spelled(person.name)
+    yield from _words(person.name)
     for address in person.addresses:
-        yield spelled(address).partition("@")[0].partition("+")[0]
+        yield from _words(spelled(address).partition("@")[0].partition("+")[0])
+
+
+def _words(name: str) -> Iterator[str]:
+    """In one order, however they are put together: ``Lang, Ana`` and ana.lang are the same."""
+    words = sorted(_WORD.findall(spelled(name)))
+    if words:
+        yield " ".join(words)

@@ -329,6 +329,17 @@ async def test_who_made_the_commit_counts_as_requester(hooked: World, culprit: s
     assert {"ana@example.com", "ana+git@example.com"} & set(plan.requester_addresses)
 
 
+@pytest.mark.parametrize("told_as", ["Bo Berg", "Berg, Bo", "bo.berg", "BO_BERG", "bo-berg"])
+async def test_a_full_name_is_found_in_an_address(hooked: World, told_as: str) -> None:
+    """As companies make addresses of names; half of it is not enough."""
+    approval = {"approvers": ["bo.berg@example.com", "bo@example.com", "berg.lisa@example.com"], "need": "any"}
+    stage = {"stage": "prod", "before": {"approval": approval}, "jobs": [{"job": "deploy", "steps": [{"run": "x"}]}]}
+    await hooked.save({"pipeline": "webshop", "artifacts": {"web": WEB}, "stages": [stage]})
+    await told(hooked, jenkins(culprits=[told_as]))
+    [plan] = hooked.orchestrator.started
+    assert ("bo.berg@example.com",) == plan.requester_addresses
+
+
 async def test_an_approver_who_was_never_entered_is_known_by_their_address(hooked: World) -> None:
     """The pipeline names them."""
     await told(hooked, jenkins(culprits=["rita", "stranger"]))
