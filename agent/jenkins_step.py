@@ -18,6 +18,7 @@ from agent.build_run import BuildRun, Ending
 from agent.build_stop import StopAsked, StopWatch
 from agent.leases import Lease, Leases
 from agent.log_shipper import LogShipper
+from agent.masking import Masker
 from agent.patient_server import Patience
 from agent.run_folder import RunFolder, RunLabel
 from agent.run_table import RunTable
@@ -129,6 +130,7 @@ class JenkinsSteps:
         log = BuildLog(folder.log, memory, reached.hidden, self._log_limit)
         try:
             ending = await self._built(memory, log, stop, reached)
+            ending = ending.model_copy(update={"reason": Masker(reached.hidden).masked(ending.reason)})
         finally:
             log.close()
         return _end_of(ending, memory, log)

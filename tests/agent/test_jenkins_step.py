@@ -175,6 +175,15 @@ async def test_what_cannot_be_built_is_told_clearly(world: World, job: dict[str,
     assert 0 == world.ci.asked()
 
 
+async def test_a_reason_holds_no_secret(world: World) -> None:
+    """It is kept and shown, as the log is."""
+    world.ci.work(result="FAILURE")
+    world.server.secrets[RUN] = {"DB": "webshop/it"}
+    end = await world.run(secrets={"DB": "webshop/db"})
+    assert "build 1 of team/*** has failed: " in end.reason
+    assert "webshop/it" not in world.log()
+
+
 async def test_a_missing_permission_is_told_clearly(world: World) -> None:
     """With the user, and what it needs."""
     world.ci.work()
