@@ -3,13 +3,27 @@
 Every variable may also be given as a file of the same name in ``/run/secrets``.
 """
 
+import sys
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
-from pydantic import ByteSize, Field, SecretStr, field_validator, model_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from integrations.guarded_addresses import AllowedHosts
+
+_Kind = TypeVar("_Kind", bound=BaseSettings)
+
+
+def read(kind: type[_Kind]) -> _Kind:
+    """The settings of this process. With any that make no sense it ends with code 2, and says which, and why."""
+    try:
+        return kind()
+    except ValidationError as error:
+        for flaw in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in flaw["loc"]).upper()
+            sys.stderr.write(f"SLIPWAY_{name}: {flaw['msg']}\n" if name else f"{flaw['msg']}\n")
+        raise SystemExit(2) from None
 
 
 class Reach(BaseSettings):

@@ -8,7 +8,6 @@ from functools import partial
 
 import structlog
 import uvicorn
-from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -19,7 +18,7 @@ from api.services import Services
 from integrations.artifact_sources import open_source
 from integrations.mail_events import SignedMailEvents
 from integrations.temporal import tls_of
-from settings import Settings
+from settings import Settings, read
 from storage.database import Database
 from storage.sealing import Sealing
 
@@ -77,14 +76,8 @@ def _server(settings: Settings, services: Services) -> uvicorn.Server:
 
 
 def main() -> int:
-    """The exit code: 2 for settings that make no sense, 1 for any other failure to serve."""
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        for flaw in error.errors(include_input=False, include_url=False):
-            name = "SLIPWAY_" + "_".join(str(part) for part in flaw["loc"]).upper()
-            sys.stderr.write(f"{name}: {flaw['msg']}\n")
-        return 2
+    """The exit code: 1 for a failure to serve. Settings that make no sense end it with 2."""
+    settings = read(Settings)
     process_log.configure(settings.log_format)
     for asked_to_stop in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again after an orderly shutdown; that must not kill us with work left to do.

@@ -65,7 +65,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
 ) -> None:
     """Make a release of a pipeline; its stages start by themselves."""
     api = api_of(context)
-    patience = float(seconds(timeout)) if timeout else None
+    patience = _patience(timeout, wait=wait)
     body = {
         "pipeline": pipeline,
         "versions": _pairs(version or [], "--version web=142"),
@@ -82,6 +82,13 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         say(f"{one_line(release['name'])} was made; see {release['links']['console']}")
     if wait:
         raise typer.Exit(watch_to_the_end(api, release["id"], timeout_seconds=patience))
+
+
+def _patience(timeout: str, *, wait: bool) -> float | None:
+    """In seconds; None is for ever."""
+    if timeout and not wait:
+        raise typer.BadParameter("is for those who wait: add --wait", param_hint="--timeout")
+    return float(seconds(timeout)) if timeout else None
 
 
 def _create(api: ApiClient, body: object, key: str) -> Release:
@@ -238,7 +245,7 @@ def deploy(
 ) -> None:
     """Deploy a stage of a release by hand: a manual stage, or again (an earlier release rolls back)."""
     api = api_of(context)
-    patience = float(seconds(timeout)) if timeout else None
+    patience = _patience(timeout, wait=wait)
     api.call("POST", f"/releases/{release}/stages/{stage}/deploy", body={"comment": comment})
     say(f"{stage} of {release} will be deployed")
     if wait:

@@ -18,7 +18,7 @@ from agent.state_folder import StateFolderInUse
 from integrations.artifact_sources import open_source
 from integrations.jenkins_builds import open_builds
 from integrations.temporal import connect, tls_of
-from settings import AgentSettings
+from settings import AgentSettings, read
 
 _log = structlog.get_logger("slipway.agent")
 
@@ -83,7 +83,7 @@ async def _run_to_the_end(settings: AgentSettings) -> None:
 
 def main() -> None:
     """Never returns."""
-    settings = AgentSettings()
+    settings = read(AgentSettings)
     process_log.configure(settings.log_format)
     asyncio.run(_run_to_the_end(settings))
 

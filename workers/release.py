@@ -26,7 +26,7 @@ from domain.ids import RELEASE_QUEUE
 from integrations.artifact_sources import open_source
 from integrations.letters import HtmlLetters
 from integrations.temporal import connect, register_search_attributes, tls_of
-from settings import Settings
+from settings import Settings, read
 from storage.agents import SqlAgentDirectory
 from storage.approvals import SqlApprovalLinks
 from storage.changes import SqlChanges
@@ -135,7 +135,7 @@ def _activities(settings: Settings, database: Database) -> list[Callable[..., An
 
 def main() -> None:
     """Leave by ``os._exit``: Temporal's core may abort a process that tears itself down."""
-    settings = Settings()
+    settings = read(Settings)
     process_log.configure(settings.log_format)
     code = 0
     try:

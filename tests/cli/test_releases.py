@@ -127,6 +127,15 @@ def test_every_refusal_has_its_exit_code(api: ApiServer, run, answer: Answer, co
     assert result.stderr.startswith("error: ")
 
 
+@pytest.mark.parametrize("words", [("create", "webshop"), ("deploy", "webshop/41", "prod")], ids=" ".join)
+def test_a_patience_that_nobody_needs_is_misuse(api: ApiServer, run, words: tuple[str, ...]) -> None:
+    """Who does not wait cannot wait too long; nothing was asked of the server."""
+    result = run("release", *words, "--timeout", "10m")
+    assert 2 == result.exit_code
+    assert "add --wait" in result.stderr
+    assert [] == api.requests
+
+
 def test_a_pair_without_value_is_misuse(run) -> None:
     """A forgotten equals sign is told with an example, before anything is sent."""
     result = run("release", "create", "webshop", "--set", "LOG_LEVEL")
