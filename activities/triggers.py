@@ -20,9 +20,9 @@ from domain.trigger import (
     TriggerKind,
     TriggerOutcome,
     hit_of_poll,
-    identity,
     is_fixed,
     newer,
+    place_of,
     schedule_key,
     wanted_of,
 )
@@ -121,7 +121,7 @@ class Triggers:
             return await self._store.note(event)
 
     async def _look(self, pipeline: Pipeline, alias: str, artifact: Artifact) -> str:
-        place = identity(artifact.source)
+        place = place_of(artifact)
         before = await self._store.position(pipeline.pipeline, alias)
         before = before if before is not None and before.source == place else None
         try:

@@ -215,6 +215,11 @@ def identity(source: Source) -> str:
     return _digest([type(source).__name__, parts])
 
 
+def place_of(artifact: Artifact) -> str:
+    """The same as long as the same is asked of the same source: what another question brings up is not new."""
+    return _digest([identity(artifact.source), wanted_of(artifact).model_dump(mode="json")])
+
+
 def schedule_key(number: int, at: datetime) -> str:
     """The one key of one firing of one schedule of a pipeline, counted from 0."""
     return _digest(["schedule", number, at.isoformat()])

@@ -149,6 +149,18 @@ async def test_another_source_is_looked_at_anew(triggers: Triggers, store: Store
     assert [] == noted(store)
 
 
+async def test_another_choice_releases_no_old_builds(triggers: Triggers, store: Store, source: Source) -> None:
+    """A new revision that takes another branch, or unstable builds too, brings up builds that are as old as ever."""
+    rules: tuple[dict[str, object], ...] = ({"stable": True}, {"stable": False}, {"branch": "old", "stable": False})
+    seen = (offers("9", "7"), offers("9", "8", "7", "6"), offers("5", "4", branch="old"))
+    for rule, versions in zip(rules, seen, strict=True):
+        trigger = {"jenkins": JENKINS["jenkins"], "version": rule, "trigger": {"poll": "5m"}}
+        store.definition["artifacts"] = {"web": trigger}
+        source.versions = versions
+        assert "first look" == await look(triggers)
+    assert [] == noted(store)
+
+
 async def test_a_source_that_fails_is_told_and_asked_again(triggers: Triggers, store: Store, source: Source) -> None:
     """It keeps its place meanwhile, so that nothing is lost; the first failure's time stays until it answers."""
     source.versions = offers("1")
