@@ -83,8 +83,11 @@ class TreeBuilder:
         written: str = event.value
         if event.style is None:
             return plain(written)
+        return self._text(event)
+
+    def _text(self, event: ScalarEvent) -> str:
         # JSON writes characters beyond U+FFFF as two escapes; together they are one character.
-        text = written.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        text: str = event.value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         found = _FORBIDDEN_IN_TEXT.search(text)
         if found:
             self._complain(event, f"the character U+{ord(found[0]):04X} must not stand in text")
@@ -94,7 +97,7 @@ class TreeBuilder:
     def _take_key(self, event: ScalarEvent) -> None:
         if event.value == "<<" and event.style is None:
             raise self._end(event, "merge keys (<<) are not part of YAML 1.2; write the keys out")
-        self._open[-1].key = event.value
+        self._open[-1].key = self._text(event)
         self._open[-1].key_mark = _mark(event)
 
     def _take_alias(self, event: AliasEvent) -> None:

@@ -13,8 +13,10 @@ from domain.pipeline import (
     ENVIRONMENT_NAME_PATTERN,
     HREF_PATTERN,
     PARAMETER_NAME_PATTERN,
+    REPOSITORY_PATTERN,
     SHA256_PATTERN,
     STEP_ID_PATTERN,
+    STORAGE_URL_PATTERN,
     VARIABLE_NAME_PATTERN,
 )
 
@@ -32,6 +34,8 @@ PATTERNS = {
     HREF_PATTERN: "must be an http:// or https:// address without user name or password in it",
     SHA256_PATTERN: "must be a SHA-256 as 64 lower-case hexadecimal digits",
     ABSOLUTE_PATH_PATTERN: 'must be an absolute path: begin with "/"',
+    STORAGE_URL_PATTERN: "must be s3://, az:// or gs://, a bucket, and perhaps a prefix, such as s3://builds/webshop",
+    REPOSITORY_PATTERN: "must be an owner and a repository, such as contoso/webshop",
 }
 _ABOUT_KIND = ("_type", "_parsing", "enum", "literal_error", "_from_float")
 _FIXED = {

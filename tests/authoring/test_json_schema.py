@@ -131,3 +131,14 @@ def _patterns(schema: Any) -> list[str]:
         return []
     own = [schema["pattern"]] if isinstance(schema.get("pattern"), str) else []
     return own + list(schema.get("patternProperties", {})) + [p for part in schema.values() for p in _patterns(part)]
+
+
+def test_characters_that_json_writes_as_two_escapes_are_one_in_keys_too() -> None:
+    """A job of Jenkins may call its parameters anything."""
+    parameters = {"\U0001f6a2": "\U0001f680"}
+    step = {"jenkins": {"server": "ci", "job": "ship", "parameters": parameters}}
+    stage = {"stage": "test", "jobs": [{"job": "ship", "steps": [step]}]}
+    pipeline = load(json.dumps({"pipeline": "ship", "stages": [stage]}), "ship.json")
+    asked = pipeline.stages[0].jobs[0].steps[0].jenkins
+    assert asked is not None
+    assert parameters == asked.parameters

@@ -91,17 +91,19 @@ def policies(draw: st.DrawFn) -> ApprovalPolicy:
     """Who is asked, with a quorum that they can reach."""
     asked = tuple(draw(st.lists(approvers, min_size=1, max_size=4, unique=True)))
     need = draw(st.one_of(st.sampled_from(Quorum), st.integers(1, len(asked)).map(lambda n: AtLeast(at_least=n))))
+    timeout = draw(durations)
+    deputies = st.builds(Escalation, after=st.just(timedelta(seconds=1)), to=_deputies)
     return ApprovalPolicy(
         approvers=asked,
         need=need,
         order=draw(st.sampled_from(Order)),
-        timeout=draw(durations),
+        timeout=timeout,
         requester_may_approve=draw(st.booleans()),
         link=draw(st.sampled_from(LinkLevel)),
         reauthenticate=draw(st.booleans()),
         comment_required=draw(st.booleans()),
         remind=draw(st.just("never") | durations),
-        escalate=draw(st.none() | st.builds(Escalation, after=st.just(timedelta(seconds=1)), to=_deputies)),
+        escalate=draw(st.none() | deputies) if timeout > timedelta(seconds=1) else None,
         business_hours=draw(st.none() | st.builds(BusinessHours, days=st.just((Weekday.SAT,)))),
         instructions=draw(texts),
     )
