@@ -62,6 +62,10 @@ _PAUSED_BY_US = "its pipeline is paused"
 _AWAY = (RPCError, TimeoutError, RuntimeError)
 
 
+class ScheduleRefused(Refusal):
+    """Temporal answers, and will not do this one thing: it may know fewer time zones than we do."""
+
+
 class NothingRuns(Refusal):
     """The release or deployment does not run (any more), so that it takes no messages."""
 
@@ -113,7 +117,7 @@ class Orchestrator(Protocol):
         ...
 
     async def put_schedule(self, entry: TimetableEntry) -> None:
-        """Let it happen as the entry says, from now on."""
+        """Let it happen as the entry says, from now on. Raises ScheduleRefused."""
         ...
 
     async def delete_schedule(self, entry_id: str) -> None:
@@ -224,19 +228,23 @@ class TemporalOrchestrator:
             return None
 
     async def put_schedule(self, entry: TimetableEntry) -> None:
-        schedule = _schedule(entry)
-        async with _answered_soon():
-            try:
-                # A source is asked at once for what it has, so that what comes from now on can be told from it.
-                await self._client.create_schedule(
-                    entry.id,
-                    schedule,
-                    trigger_immediately=entry.every is not None and not entry.is_paused,
-                    rpc_timeout=_ANSWER_WITHIN,
-                )
-            except ScheduleAlreadyRunningError:
-                handle = self._client.get_schedule_handle(entry.id)
-                await handle.update(partial(_changed, schedule), rpc_timeout=_ANSWER_WITHIN)
+        try:
+            async with _answered_soon():
+                await self._put_schedule(entry.id, _schedule(entry), is_poll=entry.every is not None)
+        except TemporalUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, RPCError) and cause.status == RPCStatusCode.INVALID_ARGUMENT:
+                raise ScheduleRefused(f"Temporal does not take {entry.id}: {cause.message}") from cause
+            raise
+
+    async def _put_schedule(self, name: str, schedule: Schedule, *, is_poll: bool) -> None:
+        try:
+            # A source is asked at once for what it has, so that what comes from now on can be told from it.
+            at_once = is_poll and not schedule.state.paused
+            await self._client.create_schedule(name, schedule, trigger_immediately=at_once, rpc_timeout=_ANSWER_WITHIN)
+        except ScheduleAlreadyRunningError:
+            handle = self._client.get_schedule_handle(name)
+            await handle.update(partial(_changed, schedule), rpc_timeout=_ANSWER_WITHIN)
 
     async def delete_schedule(self, entry_id: str) -> None:
         with suppress(NothingRuns):
@@ -311,7 +319,7 @@ def _schedule(entry: TimetableEntry) -> Schedule:
                 typed_search_attributes=TypedSearchAttributes([name]),
                 static_summary=f"{entry.alias} of {entry.pipeline}",
             ),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=entry.every)]),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=entry.every, offset=entry.offset)]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_MISSED_POLL_COUNTS_FOR),
             state=ScheduleState(paused=entry.is_paused, note=note),
         )

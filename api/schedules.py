@@ -8,7 +8,7 @@ import asyncio
 
 import structlog
 
-from api.orchestrator import TemporalUnavailable
+from api.orchestrator import ScheduleRefused, TemporalUnavailable
 from api.services import Services
 from domain.pipeline import Pipeline
 from domain.timetable import TimetableEntry, timetable
@@ -37,7 +37,7 @@ class Timekeeper:
             self._told = {}
         for one, entry in wanted.items():
             if self._told.get(one) != entry:
-                await orchestrator.put_schedule(entry)
+                await _put(self._services, entry)
                 self._told[one] = entry
         for one in [one for one in self._told if one not in wanted]:
             await orchestrator.delete_schedule(one)
@@ -67,9 +67,17 @@ async def tell_now(services: Services, name: str) -> None:
     wanted = await wanted_entries(services, name)
     try:
         for entry in wanted.values():
-            await services.orchestrator.put_schedule(entry)
+            await _put(services, entry)
     except TemporalUnavailable as error:
         _log.warning("schedules not told yet", pipeline=name, error=type(error).__name__)
+
+
+async def _put(services: Services, entry: TimetableEntry) -> None:
+    """One that Temporal refuses keeps it from none of the others."""
+    try:
+        await services.orchestrator.put_schedule(entry)
+    except ScheduleRefused as refused:
+        _log.error("schedule refused", pipeline=entry.pipeline, schedule=entry.id, reason=str(refused))
 
 
 async def wanted_entries(services: Services, only: str | None = None) -> dict[str, TimetableEntry]:

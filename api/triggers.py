@@ -1,5 +1,7 @@
 """Triggers of a pipeline over HTTP: what started releases or could not, what comes next, pause and resume."""
 
+import asyncio
+
 import structlog
 from fastapi import APIRouter
 from pydantic import Field
@@ -119,7 +121,7 @@ async def triggers_view(services: Services, name: str, *, limit: int = 50, curso
         pipeline=name,
         paused=PauseView.of(paused) if paused else None,
         artifacts=artifacts,
-        schedules=[await _schedule(services, name, at, one) for at, one in enumerate(pipeline.schedules)],
+        schedules=await asyncio.gather(*(_schedule(services, name, *one) for one in enumerate(pipeline.schedules))),
         events=[TriggerEventView.of(row) for row in rows],
         next_cursor=triggers.cursor_of(rows[-1]) if is_full else None,
     )

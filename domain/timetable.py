@@ -1,5 +1,6 @@
 """What is to happen by itself for a pipeline: the times of its schedules, and how often its sources are asked."""
 
+import hashlib
 from datetime import timedelta
 
 from domain.frozen import Frozen
@@ -18,6 +19,13 @@ class TimetableEntry(Frozen):
     timezone: str = "UTC"
     alias: str = ""
     every: timedelta | None = None
+
+    @property
+    def offset(self) -> timedelta:
+        """So that not all polls of five minutes come at the same moment; always the same for the same poll."""
+        seconds = int(self.every.total_seconds()) if self.every else 0
+        number = int.from_bytes(hashlib.sha256(self.id.encode()).digest()[:8], "big")
+        return timedelta(seconds=number % seconds) if seconds else timedelta()
 
 
 def timetable(pipeline: Pipeline, *, is_paused: bool) -> tuple[TimetableEntry, ...]:

@@ -7,7 +7,7 @@ import pytest
 from fakes.api_world import PIPELINE, World
 
 from api.orchestrator import TemporalUnavailable
-from api.schedules import Timekeeper
+from api.schedules import Timekeeper, tell_now
 from api.triggering import make_waiting, take, tell_failed
 from domain.release import ReleaseRequest
 from domain.role import Role
@@ -177,6 +177,17 @@ async def test_what_temporal_forgot_it_is_told_anew(world: World) -> None:
     keeper.forget()
     await keeper.keep()
     assert 2 == len(world.orchestrator.timetable)
+
+
+async def test_a_schedule_that_temporal_refuses_keeps_no_other_from_it(world: World) -> None:
+    """Neither a later one, nor the pipeline from being saved."""
+    world.orchestrator.refused.add("schedule/webshop/0")
+    await world.save(WEBSHOP)
+    await tell_now(world.services, "webshop")
+    assert {"poll/webshop/web": False} == timetable(world)
+    world.orchestrator.timetable.clear()
+    await Timekeeper(world.services).keep()
+    assert {"poll/webshop/web": False} == timetable(world)
 
 
 async def test_a_pipeline_is_saved_though_temporal_is_away(world: World, admin: httpx2.AsyncClient) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from activities.notifications import TellNoRelease
 from api.acting import decide
-from api.orchestrator import NothingRuns, TemporalUnavailable
+from api.orchestrator import NothingRuns, ScheduleRefused, TemporalUnavailable
 from domain.approval import Action, Approval, Moment, Receipt, ReceiptKind
 from domain.approval_actions import mail_came_back
 from domain.ids import DeploymentId, ReleaseId
@@ -41,6 +41,7 @@ class FakeOrchestrator:
         self.interventions: dict[str, Intervention] = {}
         self.timetable: dict[str, TimetableEntry] = {}
         self.told: list[str] = []
+        self.refused: set[str] = set()
         self.no_releases: list[TellNoRelease] = []
         self.approvals: dict[tuple[DeploymentId, Moment], Approval] = {}
         self._receipts: dict[tuple[DeploymentId, Moment, str, str], Receipt] = {}
@@ -118,6 +119,8 @@ class FakeOrchestrator:
 
     async def put_schedule(self, entry: TimetableEntry) -> None:
         self._reach()
+        if entry.id in self.refused:
+            raise ScheduleRefused(f"Temporal does not take {entry.id}")
         self.timetable[entry.id] = entry
         self.told.append(entry.id)
 
