@@ -177,6 +177,9 @@ class ApprovalWorld:
         if not self.sends_mail:
             activities = [ask_nobody if each.__name__ == "ask_approver" else each for each in activities]
         self._worker = await release_worker._worker(self.settings, self._workers_database, activities)
+        # A workflow that waits two seconds for the one interpreter behind server and trial has not hung.
+        assert self._worker._workflow_worker is not None
+        self._worker._workflow_worker._deadlock_timeout_seconds = 30
         await self._worker.__aenter__()
 
     async def stop_worker(self) -> None:
