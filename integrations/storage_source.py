@@ -3,6 +3,7 @@
 The first folder below the prefix is a version. Needs the extra ``storage``.
 """
 
+import os
 import re
 import weakref
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ _REGION = re.compile(r"(?:^|\.)s3[.-]([a-z0-9-]+)\.amazonaws\.")
 _SOME_REGION = "us-east-1"
 _MOST_OBJECTS = 200_000
 _AS_THEY_COME = 1  # a slow drip must not hide from the deadline behind a full chunk
+_FROM_ENVIRONMENT = ("AWS_", "AZURE_", "GOOGLE_")
 _PATIENCE = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 
 
@@ -190,6 +192,7 @@ def _bucket(name: str) -> str:
 
 def _opened(connection: Connection, bucket: str, proxy: str, seconds: float) -> ObjectStore:
     """With a key, or without any: whatever the machine itself may use is not for pipelines."""
+    _forget_environment()
     user, secret = connection.user, connection.token.get_secret_value()
     authorities = {} if connection.ca is None else {"root_certificate": Path(connection.ca).read_text()}
     reached = {
@@ -215,6 +218,15 @@ def _opened(connection: Connection, bucket: str, proxy: str, seconds: float) -> 
         return AzureStore(bucket, account_name=user, endpoint=endpoint, **key, **reached)  # type: ignore[arg-type]
     key = {"service_account_key": secret} if secret else {"skip_signature": True}
     return GCSStore(bucket, base_url=endpoint, **key, **reached)  # type: ignore[arg-type]
+
+
+def _forget_environment() -> None:
+    """The library reads it for each store, and would send the machine's own token to wherever a connection leads.
+
+    For good: other threads may read the environment meanwhile. What steps inherit was copied when the agent began.
+    """
+    for name in [name for name in os.environ if name.upper().startswith(_FROM_ENVIRONMENT)]:
+        os.environ.pop(name, None)
 
 
 def kind_of(source: StorageSource) -> ConnectionKind:

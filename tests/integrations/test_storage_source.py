@@ -278,6 +278,20 @@ GOOGLE = """<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http:
 KEY = base64.b64encode(b"k" * 32).decode()
 
 
+def test_the_machines_own_token_is_sent_nowhere(monkeypatch):
+    """The library would prefer the one of the environment to the key of the connection."""
+    monkeypatch.setenv("AZURE_STORAGE_TOKEN", "of-the-machine")
+    with raw_server(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n") as server:
+        connection = Connection(
+            name="store", kind=ConnectionKind.AZURE_BLOB, url=server.address, user="shop", token=SecretStr(KEY)
+        )
+        opened = open_source(StorageSource(connection="store", url="az://builds/shop"), connection)
+        with pytest.raises(ArtifactNotFound):
+            list(opened.stream("1", "x"))
+    assert "of-the-machine" not in server.requests[0]
+    assert "authorization: SharedKey shop:" in server.requests[0]
+
+
 @pytest.mark.parametrize(
     ("kind", "url", "user", "token", "listing", "asked"),
     [
