@@ -3,6 +3,7 @@
 import re
 import ssl
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +16,7 @@ import httpx2
 
 from activities.artifact_source import ArtifactNotFound, SourceDenied, SourceUnreachable, UnsafeArtifact, WrongDigest
 from domain.connection import UnfitConnection
-from integrations.allowance import Allowance
+from integrations.allowance import CHUNK, Allowance
 from integrations.guarded_addresses import AllowedHosts
 from integrations.guarded_network import GuardedTransport
 
@@ -24,6 +25,8 @@ _TIMEOUT = httpx2.Timeout(30, connect=5)
 _DENIED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NON_AUTHORITATIVE_INFORMATION}
 _MISSING = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY}  # the last for names, at GitHub
 _BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+_GZIP = {"gzip", "x-gzip"}
+_GZIP_HEADER = 16 + zlib.MAX_WBITS
 _MOST_WAITS = 3
 _LONGEST_WAIT_SECONDS = 20
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -172,9 +175,38 @@ def body(answer: httpx2.Response, allowance: Allowance, what: str, *, may_be_end
     announced = answer.headers.get("Content-Length")
     if announced is None and "Transfer-Encoding" not in answer.headers and not may_be_endless:
         raise UnsafeArtifact(f"the server does not say how long {what} is, so a cut would go unnoticed")
-    yield from allowance.over(answer.iter_bytes())
+    yield from allowance.over(_unpacked(answer, what))
     if announced is not None and answer.num_bytes_downloaded != int(announced):
         raise SourceUnreachable(f"{what} was cut off after {answer.num_bytes_downloaded} of {announced} bytes")
+
+
+def _unpacked(answer: httpx2.Response, what: str) -> Iterator[bytes]:
+    """Some servers pack although asked not to; a piece of a megabyte might otherwise become a gigabyte at once."""
+    encoding: str = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding == "identity":
+        yield from answer.iter_raw()
+    elif encoding in _GZIP:
+        yield from _gunzipped(answer.iter_raw(), what)
+    else:
+        raise UnsafeArtifact(f"the server packs {what} as {encoding[:40]!r}, though it was asked not to")
+
+
+def _gunzipped(pieces: Iterable[bytes], what: str) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(_GZIP_HEADER)
+    try:
+        for piece in pieces:
+            left = piece
+            while left:
+                if unpacker.eof:
+                    unpacker = zlib.decompressobj(_GZIP_HEADER)
+                yield unpacker.decompress(left, CHUNK)
+                left = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        while not unpacker.eof and (chunk := unpacker.decompress(b"", CHUNK)):
+            yield chunk
+        if not unpacker.eof:
+            raise SourceUnreachable(f"{what} came packed, and was cut off")
+    except zlib.error as error:
+        raise SourceUnreachable(f"{what} came packed, and broken") from error
 
 
 def rest(

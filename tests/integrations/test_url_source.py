@@ -1,5 +1,7 @@
 """One file at an address: whole or an error, the right bytes, and nothing but http(s)."""
 
+import gzip
+import zlib
 from hashlib import sha256
 
 import pytest
@@ -115,6 +117,35 @@ def test_a_body_without_a_length_needs_a_digest(read):
         with pytest.raises(UnsafeArtifact, match="does not say how long"):
             read(source(f"{server.address}/x"))
         assert {"x": b"shop"} == read(source(f"{server.address}/x", sha256(b"shop").hexdigest()))
+
+
+def packed(body: bytes, encoding: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def test_a_small_answer_does_not_unpack_to_large_pieces():
+    """A server that packs nevertheless could fill the memory with a single piece."""
+    zeros = bytes(50 << 20)
+    with raw_server(packed(gzip.compress(zeros), "gzip")) as server:
+        pieces = list(source(f"{server.address}/x").stream("1", f"{server.address}/x"))
+    assert 1 << 20 == max(map(len, pieces))
+    assert zeros == b"".join(pieces)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "error"),
+    [
+        (gzip.compress(b"shop")[:-9], "gzip", SourceUnreachable),
+        (b"shop", "gzip", SourceUnreachable),
+        (gzip.compress(gzip.compress(b"shop")), "gzip, gzip", UnsafeArtifact),
+        (zlib.compress(b"shop"), "deflate", UnsafeArtifact),
+    ],
+    ids=["cut", "plain", "twice", "deflate"],
+)
+def test_what_cannot_be_unpacked_safely_is_refused(body, encoding, error):
+    """It was asked to come as it is."""
+    with raw_server(packed(body, encoding)) as server, pytest.raises(error):
+        list(source(f"{server.address}/x").stream("1", f"{server.address}/x"))
 
 
 @pytest.mark.parametrize("ranges", [True, False])
