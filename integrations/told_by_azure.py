@@ -87,7 +87,7 @@ class _AnyEvent(Frozen):
 def read(told: object, connection: str, project: str | None) -> AzureBuild | str:
     """The build that succeeded; or in words why there is none. Raises UnreadableEvent.
 
-    ``project`` is what pipelines call the project of this hook.
+    ``project`` is what pipelines call the project of this hook, for events that do not name it.
     """
     event = _read(told)
     if isinstance(event, str):
@@ -99,6 +99,7 @@ def read(told: object, connection: str, project: str | None) -> AzureBuild | str
     if result != _SUCCEEDED:
         return f"{what} did not succeed: {result}"[:500]
     projects = (event.resourceContainers.project, build.project, build.definition.project)
+    is_named = any(one.name for one in projects)
     built = NewVersion(
         version=str(build.id),
         label=build.buildNumber,
@@ -108,7 +109,7 @@ def read(told: object, connection: str, project: str | None) -> AzureBuild | str
     )
     return AzureBuild(
         connection=connection,
-        projects=tuple(dict.fromkeys((*_names(*projects), *([project] if project else [])))),
+        projects=tuple(dict.fromkeys((*_names(*projects), *([project] if project and not is_named else [])))),
         pipelines=tuple(dict.fromkeys(_pipelines(build.definition))),
         built=built,
     )

@@ -168,6 +168,14 @@ async def test_a_project_that_is_told_by_its_id_is_named_by_the_hook(hooked: Wor
     assert "webshop/1" in (await post(hooked, f"/hooks/azure?secret={secret}", old)).text
 
 
+async def test_a_project_that_is_told_by_its_name_is_no_other(hooked: World) -> None:
+    """Whatever the hook is for: another team's pipeline of the same name releases nothing of this one."""
+    definition = {"id": 7, "name": "infra-ci", "project": {"id": "0ff1", "name": "lab"}}
+    event = {"eventType": "build.complete", "resource": {"id": 9, "result": "succeeded", "definition": definition}}
+    secret = await make(hooked, "azure", project="shop")
+    assert "nothing to do" in (await post(hooked, f"/hooks/azure?secret={secret}", event)).text
+
+
 async def test_a_signed_order_makes_a_release(hooked: World) -> None:
     """Of any version and with any variable that may be set; who answers for the hook counts as requester."""
     secret = await make(hooked, "generic", owner="otto@example.com")

@@ -41,7 +41,8 @@ def test_a_build_of_azure_is_read(file: Path) -> None:
     build = told_by_azure.read(event, "contoso", "our-name")
     assert isinstance(build, AzureBuild)
     assert (str(resource["id"]), resource["buildNumber"]) == (build.built.version, build.built.label)
-    assert {event["resourceContainers"]["project"]["id"], "our-name"} <= set(build.projects)
+    name = resource["definition"].get("project", {}).get("name", "our-name")
+    assert {event["resourceContainers"]["project"]["id"], name} == set(build.projects)
     assert {str(resource["definition"]["id"]), resource["definition"]["name"]} <= set(build.pipelines)
     assert (build.built.branch, None) in {("main", None), ("master", None)}
     people = [one["requestedFor"] for one in resource.get("requests", [])] or [resource["requestedFor"]]
