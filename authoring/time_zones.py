@@ -6,6 +6,8 @@ from zoneinfo import available_timezones
 from domain.pipeline import Pipeline
 from domain.pipeline_rules import BrokenRule
 
+_OF_A_MACHINE = {"localtime", "Factory"}  # other times on every machine, or none
+
 
 def unknown_time_zones(pipeline: Pipeline) -> list[BrokenRule]:
     """What is wrong with the business hours of approvals, and with schedules."""
@@ -36,4 +38,4 @@ def unknown_time_zones(pipeline: Pipeline) -> list[BrokenRule]:
 
 @cache
 def _zones() -> tuple[str, ...]:
-    return tuple(sorted(available_timezones()))
+    return tuple(sorted(available_timezones() - _OF_A_MACHINE))

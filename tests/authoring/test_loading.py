@@ -401,3 +401,10 @@ stages: [{stage: prod, jobs: [{job: deploy, steps: [{run: "true"}]}]}]
         '10:37 schedules[1].timezone: there is no time zone Europe/Berlyn (did you mean "Europe/Berlin"?)',
     ]
     assert expected == told
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory"])
+def test_a_time_zone_that_is_another_on_every_machine_is_none(zone: str) -> None:
+    """Temporal runs on another machine than whoever checks the file."""
+    times = f'schedules: [{{cron: "0 6 * * *", timezone: {zone}}}]\n'
+    assert [f"p.yaml:1:43 schedules[0].timezone: there is no time zone {zone}"] == problems(times + ONE_STAGE)
