@@ -15,6 +15,7 @@ from domain.artifact import FileEntry
 from domain.refusal import Refusal
 
 _ROOM_IS_LOOKED_AT_EVERY = 64 << 20
+_COMES_ASIDE = 1 << 20  # at most, with an empty piece: the zip in which the file is
 
 Tell = Callable[[str], None]
 Pace = Callable[[int], None]
@@ -117,8 +118,9 @@ class FileFetch:
 
     def _opened_part(self) -> PartFile:
         if self._part is None:
-            self._part = part = self._stores.parts.open(self.wanted.entry.sha256)
-            self._check_stopped()
+            with self._placing:  # who was stopped must not take the part from who came after it
+                self._check_stopped()
+                self._part = part = self._stores.parts.open(self.wanted.entry.sha256)
             part.catch_up()
             if part.size > self.wanted.entry.size:
                 part.clear()
@@ -153,7 +155,7 @@ class FileFetch:
                 raise WrongDigest(f"{entry.path}: expected {entry.size} bytes, got more")
             part.write(piece)
             self.came += len(piece)
-            unlooked += len(piece)
+            unlooked += len(piece) or _COMES_ASIDE
             if unlooked >= _ROOM_IS_LOOKED_AT_EVERY:
                 self._look_for_room(entry.size - part.size)
                 unlooked = 0
@@ -162,7 +164,9 @@ class FileFetch:
     def _settle(self, part: PartFile) -> None:
         sha256 = self.wanted.entry.sha256
         if self.wanted.target is None:
-            self._stores.cache.keep_only(sha256, part)
+            with self._placing:
+                self._check_stopped()
+                self._stores.cache.keep_only(sha256, part)
         else:
             self._stores.cache.keep(sha256, part)
             self._place(part.path)
