@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Protocol
 
 from temporalio.client import (
@@ -244,7 +243,16 @@ class TemporalOrchestrator:
             await self._client.create_schedule(name, schedule, trigger_immediately=at_once, rpc_timeout=_ANSWER_WITHIN)
         except ScheduleAlreadyRunningError:
             handle = self._client.get_schedule_handle(name)
-            await handle.update(partial(_changed, schedule), rpc_timeout=_ANSWER_WITHIN)
+            resumed = list[bool]()
+
+            def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
+                update = _changed(schedule, found)
+                resumed[:] = [found.description.schedule.state.paused and not update.schedule.state.paused]
+                return update
+
+            await handle.update(change, rpc_timeout=_ANSWER_WITHIN)
+            if is_poll and any(resumed):
+                await handle.trigger(rpc_timeout=_ANSWER_WITHIN)
 
     async def delete_schedule(self, entry_id: str) -> None:
         with suppress(NothingRuns):

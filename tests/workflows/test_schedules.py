@@ -228,6 +228,20 @@ async def test_a_source_is_polled_at_once_and_again(
     assert {Poll(pipeline="webshop", alias="web")} == set(noted.polls)
 
 
+async def test_a_source_is_polled_at_once_when_its_pipeline_is_resumed(
+    orchestrator: TemporalOrchestrator, noted: Noted, eventually: Eventually
+) -> None:
+    """What comes before the next time would else be taken for what was there already."""
+    await orchestrator.put_schedule(polling(6 * HOUR, is_paused=True))
+    assert [] == noted.polls
+    await orchestrator.put_schedule(polling(6 * HOUR))
+    await eventually(lambda: len(noted.polls) == 1)
+    await orchestrator.put_schedule(polling(5 * HOUR))
+    await orchestrator.put_schedule(daily("0 6 * * *", is_paused=True))
+    await orchestrator.put_schedule(daily("0 6 * * *"))
+    assert ([], 1) == (noted.firings, len(noted.polls))
+
+
 async def test_polls_of_the_same_interval_come_one_after_the_other(
     environment: WorkflowEnvironment, orchestrator: TemporalOrchestrator
 ) -> None:
