@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -33,6 +33,7 @@ _log = structlog.get_logger("slipway.agent")
 _ASK_AGAIN_SECONDS = 1.0
 _LOGS_ARE_SENT_WITHIN = 10.0
 _SYNCED_ONE_BY_ONE = 64
+_PLANNED_AT_ONCE = 500
 
 
 class ArtifactLists(Protocol):
@@ -160,7 +161,7 @@ class ArtifactDownloads:
         wanted = await self._wanted(request, log)
         log.hide([item.connection.token.get_secret_value() for item in wanted if item.connection])
         began = monotonic()
-        plan = [file for item in wanted for file in self._plan(item, lease, log)]
+        plan = [file for item in wanted async for file in self._plan(item, lease, log)]
         are_few = len(plan) <= _SYNCED_ONE_BY_ONE
         with Fetchers(self._stores, self._locks, log.line, waits=self._waits, are_synced=are_few) as fetchers:
             await fetchers.fetch(plan)
@@ -192,17 +193,20 @@ class ArtifactDownloads:
                     raise WrongDigest(f"the list of files of {pin.alias} {pin.version} is not the one that was pinned")
             return [told[pin.alias] for pin in request.artifacts]
 
-    def _plan(self, item: ArtifactToFetch, lease: Lease, log: FetchLog) -> list[WantedFile]:
+    async def _plan(self, item: ArtifactToFetch, lease: Lease, log: FetchLog) -> AsyncIterator[WantedFile]:
+        """Clear the place of an artifact; its files. Others get their turn meanwhile, for there may be very many."""
         manifest, folder = item.manifest, joined(lease.workspace, item.alias)
         incoming = lease.folder / "incoming"
-        shutil.rmtree(folder, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         folder.mkdir(parents=True)
         incoming.mkdir(exist_ok=True)
         size = size_of(sum(entry.size for entry in manifest.files))
         log.line(f"Downloading {item.alias} {manifest.version}: {_counted(len(manifest.files))}, {size}")
         source = SourceOfThread(lambda: self._open_source(manifest.source, item.connection))
-        return [
-            WantedFile(
+        for number, entry in enumerate(manifest.files):
+            if number % _PLANNED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            yield WantedFile(
                 name=f"{item.alias}/{entry.path}",
                 version=manifest.version,
                 entry=entry,
@@ -210,8 +214,6 @@ class ArtifactDownloads:
                 target=joined(folder, entry.path),
                 incoming=incoming / f"{item.alias}-{number}",
             )
-            for number, entry in enumerate(manifest.files)
-        ]
 
 
 def _unpack_all(folder: Path, log: FetchLog, stop: threading.Event) -> None:

@@ -4,8 +4,11 @@ import asyncio
 import hashlib
 import io
 import os
+import shutil
+import threading
 import zipfile
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from fakes.download_world import RUN, TOKEN, DownloadWorld
@@ -30,6 +33,22 @@ async def test_every_file_lands_in_the_folder_of_its_alias(world: DownloadWorld)
     assert end.log_size == len(world.log())
     assert end.log_sha256 == hashlib.sha256(world.log().encode()).hexdigest()
     assert all(f"web/{path}" in world.log() for path in files)
+
+
+async def test_what_lay_there_is_removed_in_a_thread(world: DownloadWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred thousand files take seconds, in which the agent must go on telling that it is alive."""
+    world.offer("web", {"app.tar": b"x"})
+    (world.work / "web").mkdir()
+    threads, remove = [], shutil.rmtree
+
+    def removed(*given: Any, **named: Any) -> None:
+        threads.append(threading.current_thread())
+        remove(*given, **named)
+
+    monkeypatch.setattr("agent.downloads.shutil.rmtree", removed)
+    await world.run()
+    assert len(threads) == 1
+    assert threading.main_thread() not in threads
 
 
 async def test_other_bytes_are_refused(world: DownloadWorld) -> None:
