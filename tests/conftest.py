@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from fakes.postgres import PostgresServer, postgres_binaries
 from hypothesis import HealthCheck, settings
 
@@ -15,13 +16,29 @@ settings.register_profile(
 settings.load_profile("slipway")
 
 
-# Whole files go to one process each. Those that take minutes begin first, or the last of them would be waited for.
-_TAKE_LONG = ("tests/stories/", "tests/workflows/test_vote_", "tests/local/", "tests/agent/test_process.py")
+# Whole files go to one process each. Those that take long begin first, or the last of them would be waited for.
+_TAKE_LONG = (
+    "tests/stories/test_trials.py",
+    "tests/workflows/test_vote_",
+    "tests/stories/",
+    "tests/agent/test_process.py",
+    "tests/local/",
+    "tests/pages/test_browser.py",
+    "tests/workflows/",
+    "tests/api/test_requester_bypass.py",
+    "tests/api/test_link_tokens.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests; no test may depend on it."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_TAKE_LONG))
+    items.sort(key=lambda item: next((at for at, begin in enumerate(_TAKE_LONG) if item.nodeid.startswith(begin)), 99))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_log_lines() -> None:
+    """The default prints every local variable of a traceback, which takes seconds."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
 
 
 @pytest.fixture

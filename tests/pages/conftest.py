@@ -12,7 +12,6 @@ from typing import Any, cast
 import httpx2
 import pytest
 import pytest_asyncio
-import structlog
 import uvicorn
 from fakes.counting_orchestrator import CountingOrchestrator
 from fakes.seed import DEV, LINK_KEY, Seeded, Seeder
@@ -162,12 +161,6 @@ class Console:
             | other
         )
         return await SqlApprovalLinks(self.services.database, LINK_KEY, "", lambda: NOW).issue(ask, person)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _short_log_lines() -> None:
-    """The default prints every local variable of a traceback, which takes seconds."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
 
 
 @pytest.fixture(scope="session")
