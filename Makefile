@@ -5,7 +5,7 @@ RUN := $(UV) run --frozen
 # Without kept byte code, every process would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: up test check lint types imports unit stories test-browser bench soak histories format sync clean help
+.PHONY: trials up test check lint types imports unit stories test-browser bench soak histories format sync clean help
 
 help:           ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 16
@@ -38,7 +38,10 @@ imports: sync
 	$(RUN) lint-imports
 
 unit: sync
-	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN) pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not trial" $(ARGS)
+
+trials: sync    ## the trials of agents and workers that are killed, cut off and upgraded: minutes of waiting
+	$(RUN) pytest -m trial $(ARGS)
 
 test-browser: sync ## the tests that need chromium (apt-get install chromium)
 	$(RUN) pytest -m browser $(ARGS)

@@ -17,22 +17,12 @@ settings.load_profile("slipway")
 
 
 # Whole files go to one process each. Those that take long begin first, or the last of them would be waited for.
-_TAKE_LONG = (
-    "tests/stories/test_trials.py",
-    "tests/workflows/test_vote_",
-    "tests/stories/",
-    "tests/agent/test_process.py",
-    "tests/local/",
-    "tests/pages/test_browser.py",
-    "tests/workflows/",
-    "tests/api/test_requester_bypass.py",
-    "tests/api/test_link_tokens.py",
-)
+_TAKE_LONG = ("tests/stories/", "tests/workflows/test_vote_", "tests/local/", "tests/agent/test_process.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the tests; no test may depend on it."""
-    items.sort(key=lambda item: next((at for at, begin in enumerate(_TAKE_LONG) if item.nodeid.startswith(begin)), 99))
+    items.sort(key=lambda item: not item.nodeid.startswith(_TAKE_LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)

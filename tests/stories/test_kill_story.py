@@ -52,9 +52,9 @@ def agent(slipway: Installation) -> None:
     slipway.agent("agent-1")
 
 
-@pytest.mark.parametrize("victim", ["api", "temporal"])
+@pytest.mark.parametrize("victim", ["worker", "api", "agent-1", "temporal"])
 def test_a_killed_process_loses_nothing(slipway: Installation, tmp_path: Path, victim: str) -> None:
-    """Killed while a step prints, and started again. Agents and workers are killed in trials of their own."""
+    """Killed while a step prints, and started again."""
     marks = tmp_path / "marks"
     release = start(slipway, f"kill-{victim}", marks)
     slipway.kill_alive(victim)

