@@ -26,7 +26,7 @@ def test_agents_that_are_cut_off_go_on(slipway: Installation) -> None:
 
 
 def test_big_logs_are_complete_and_masked(slipway: Installation) -> None:
-    """60 MB from eight steps at once; the agent stays below 150 MB of memory, the API below 300 MB."""
+    """100 MB from eight steps at once; the agent stays below 150 MB of memory, the API below 300 MB."""
     verdict = big_logs.strike(slipway, seed=1, megabytes=AMOUNTS["big_logs"].gate)
     assert () == verdict.violations
     assert verdict.holds, verdict.fired

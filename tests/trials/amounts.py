@@ -20,7 +20,7 @@ AMOUNTS = {
     "token_forgery": Amount(gate=100_000, nightly=1_000_000),  # random tokens
     "hostile_downloads": Amount(gate=50, nightly=1_000),  # downloads
     "cut_off": Amount(gate=20, nightly=200),  # cuts, of a second to ten minutes
-    "big_logs": Amount(gate=60, nightly=1000),  # MB of logs
+    "big_logs": Amount(gate=100, nightly=1000),  # MB of logs
     "hostile_values": Amount(gate=500, nightly=5000),  # values of variables
     "worker_kills": Amount(gate=20, nightly=500),  # releases
     "orderly_ends": Amount(gate=20, nightly=40),  # SIGTERMs
